@@ -1,0 +1,211 @@
+//! Phase 2: a node with pinned routers, and the worker processes that attach to it.
+
+use std::{
+    env, fs,
+    ops::Range,
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
+    sync::mpsc,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, bail};
+use corelane_agent::{Asker, Command, supervisor::SupervisorConfig};
+use corelane_node::{Node, NodeConfig, NodeEvent, RouterPlace, WorkerSpec};
+use corelane_router::{ClientId, RouterTotals};
+use corelane_shm::{
+    fdpass::{self, ListenError},
+    process::{PidFd, Signal},
+};
+use corelane_topology::{Role, pin_current_thread_to};
+use corelane_transport::{AgentId, LaneShape};
+
+use super::{
+    DemoArgs, Interrupt, LANE_SLOTS, SLOT_LINES, digits, machine::Machine, worker::WorkerArgs,
+};
+
+/// Address of the first agent; 0 stays free, so that a zeroed envelope reaches nobody.
+const AGENT_FIRST: u32 = 1;
+/// How long a worker may take to attach before the demo gives up on it.
+const ATTACH_PATIENCE: Duration = Duration::from_secs(60);
+
+/// A running fabric and the source of questions within this process.
+pub(super) struct Fabric {
+    node: Node,
+    pidfds: Vec<Option<PidFd>>,
+    events: mpsc::Receiver<NodeEvent>,
+    pub(super) asker: Asker,
+    /// Agents of each worker.
+    pub(super) workers: Vec<Range<u32>>,
+    /// Process of each worker.
+    pub(super) pids: Vec<u32>,
+    /// Time from the node's start until the last worker was attached.
+    pub(super) attach_time: Duration,
+}
+
+impl Fabric {
+    pub(super) fn start(
+        args: &DemoArgs,
+        machine: &Machine,
+        interrupt: &Interrupt,
+    ) -> anyhow::Result<Self> {
+        let workers = split(args.agents, args.workers);
+        let program = env::current_exe().context("this program cannot find itself")?;
+        let spec = |(index, agents): (usize, &Range<u32>)| WorkerSpec {
+            program: program.clone(),
+            args: WorkerArgs::of(machine, Role::Worker(index)).to_command_line(),
+            agents: agents.clone(),
+        };
+        let router = |index| RouterPlace {
+            cpus: machine.cpus(Role::Router(index)),
+            wait: machine.wait(Role::Router(index)),
+        };
+        let config = NodeConfig {
+            socket: socket_path()?,
+            routers: (0..machine.request.routers).map(router).collect(),
+            lanes: LaneShape::new(LANE_SLOTS, SLOT_LINES)?,
+            workers: workers.iter().enumerate().map(spec).collect(),
+            supervision: SupervisorConfig::default(),
+        };
+        let started = Instant::now();
+        let (sender, events) = mpsc::channel();
+        let node = Node::start(config, move |event| {
+            // The demo may have ended already.
+            let _ = sender.send(event);
+        })
+        .context("node cannot start")?;
+        let source = AGENT_FIRST + args.agents;
+        let endpoint = node.attach_local(source..source + 1)?;
+        let asker = Asker::new(AgentId(source), digits::FEATURE, endpoint, digits::OPEN_MAX);
+        let (pids, pidfds) = (vec![0; workers.len()], workers.iter().map(|_| None).collect());
+        let attach_time = Duration::ZERO;
+        let mut fabric = Self { node, pidfds, events, asker, workers, pids, attach_time };
+        fabric.await_workers(started, interrupt)?;
+        if let Some(cpus) = machine.cpus(Role::Control) {
+            pin_current_thread_to(&cpus)?;
+        }
+        Ok(fabric)
+    }
+
+    fn await_workers(&mut self, started: Instant, interrupt: &Interrupt) -> anyhow::Result<()> {
+        while self.pids.contains(&0) {
+            interrupt.check()?;
+            match self.event(Duration::from_millis(50))? {
+                Some(NodeEvent::Up { client, pid, .. }) => _ = self.note_up(client, pid),
+                Some(NodeEvent::Refused { reason }) => eprintln!("corelane: {reason}"),
+                _ if started.elapsed() > ATTACH_PATIENCE => bail!(
+                    "workers did not attach within {} s: run `corelane demo --workers 1`, or look \
+                     at the messages above",
+                    ATTACH_PATIENCE.as_secs()
+                ),
+                _ => {}
+            }
+        }
+        self.attach_time = started.elapsed();
+        Ok(())
+    }
+
+    /// The next event of the node, if one comes in time; an error when the workers are given up.
+    pub(super) fn event(&mut self, timeout: Duration) -> anyhow::Result<Option<NodeEvent>> {
+        match self.events.recv_timeout(timeout) {
+            Ok(NodeEvent::Escalated { reason }) => bail!("{reason}"),
+            Ok(event) => Ok(Some(event)),
+            Err(mpsc::RecvTimeoutError::Timeout) => Ok(None),
+            Err(mpsc::RecvTimeoutError::Disconnected) => bail!("node ended by itself"),
+        }
+    }
+
+    /// Sends a command to the agents of all workers.
+    pub(super) fn command(&self, command: Command) {
+        self.node.command(None, command);
+    }
+
+    /// Kills a worker with SIGKILL, at once: through its pidfd, so that it can be no other process.
+    pub(super) fn kill(&self, worker: usize) -> anyhow::Result<()> {
+        let pidfd = self.pidfds[worker].as_ref().context("worker is not running")?;
+        Ok(pidfd.kill(Signal::KILL)?)
+    }
+
+    /// Notes the process of a worker's new generation; returns the one before.
+    pub(super) fn note_up(&mut self, client: ClientId, pid: u32) -> u32 {
+        let worker = client.0 as usize;
+        // A process that died meanwhile has no pidfd; its Down is on the way.
+        self.pidfds[worker] = PidFd::open(pid).ok();
+        std::mem::replace(&mut self.pids[worker], pid)
+    }
+
+    pub(super) fn agents(&self) -> Range<u32> {
+        AGENT_FIRST..self.workers.last().map_or(AGENT_FIRST, |range| range.end)
+    }
+
+    /// The worker that hosts an agent.
+    pub(super) fn home(&self, agent: AgentId) -> usize {
+        let ends = self.workers.iter();
+        ends.take_while(|range| range.end <= agent.0).count()
+    }
+
+    pub(super) fn totals(&self) -> RouterTotals {
+        self.node.totals()
+    }
+
+    /// Stops workers, then routers; returns what the routers counted.
+    pub(super) fn stop(self) -> RouterTotals {
+        let totals = self.node.totals();
+        drop(self.node);
+        totals
+    }
+}
+
+/// Deals `agents` out to `workers`, as evenly as it goes.
+fn split(agents: u32, workers: u32) -> Vec<Range<u32>> {
+    let bound = |index: u32| {
+        AGENT_FIRST + (u64::from(agents) * u64::from(index) / u64::from(workers)) as u32
+    };
+    (0..workers).map(|index| bound(index)..bound(index + 1)).collect()
+}
+
+/// A socket of this process in a folder of the user's own; sockets of dead runs are removed.
+fn socket_path() -> anyhow::Result<PathBuf> {
+    let folder = match env::var_os("XDG_RUNTIME_DIR").filter(|folder| !folder.is_empty()) {
+        Some(folder) => PathBuf::from(folder).join("corelane"),
+        None => {
+            let uid = rustix::process::geteuid().as_raw();
+            env::temp_dir().join(format!("corelane-{uid}"))
+        }
+    };
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&folder)
+        .with_context(|| format!("folder for the socket cannot be made: {}", folder.display()))?;
+    remove_stale(&folder);
+    Ok(folder.join(format!("demo-{}.sock", std::process::id())))
+}
+
+fn remove_stale(folder: &Path) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for path in entries.flatten().map(|entry| entry.path()) {
+        let is_socket = path.extension().is_some_and(|extension| extension == "sock");
+        if is_socket && matches!(fdpass::connect(&path), Err(ListenError::Stale { .. })) {
+            // Another run may be doing the same at this moment.
+            let _ = fs::remove_file(&path);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn agents_are_dealt_out_without_gap() {
+        for (agents, workers) in [(1000, 2), (7, 3), (2, 64), (100_000, 7)] {
+            let ranges = split(agents, workers);
+            assert_eq!(ranges.len(), workers as usize);
+            assert_eq!((ranges[0].start, ranges[ranges.len() - 1].end), (1, agents + 1));
+            assert!(ranges.windows(2).all(|pair| pair[0].end == pair[1].start));
+            let sizes = ranges.iter().map(|range| range.len());
+            assert!(sizes.clone().max().unwrap() - sizes.min().unwrap() <= 1);
+        }
+    }
+}

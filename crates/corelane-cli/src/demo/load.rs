@@ -1,0 +1,181 @@
+//! Phase 4: the agents exchange messages as fast as they can, and everything is counted.
+
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, bail};
+use corelane_agent::Command;
+use corelane_node::NodeEvent;
+use corelane_transport::{AgentId, monotonic_ns};
+use hdrhistogram::Histogram;
+use serde::Serialize;
+
+use super::{
+    DemoArgs, Interrupt,
+    exchange::{Exchange, Exchanged, partners},
+    fabric::Fabric,
+};
+
+/// Between the command and the measured time: caches warm up, the pace settles.
+const WARM_UP: Duration = Duration::from_millis(200);
+/// How long the last messages may take to arrive.
+const DRAIN_PATIENCE: Duration = Duration::from_secs(20);
+
+/// What to exchange.
+pub(super) struct Load {
+    seed: u64,
+    speakers: u32,
+    window: u32,
+    time: Duration,
+}
+
+impl Load {
+    /// All agents speak.
+    pub(super) fn full(args: &DemoArgs) -> Self {
+        let time = Duration::from_secs_f64(args.load_seconds);
+        Self { seed: args.seed, speakers: u32::MAX, window: args.window, time }
+    }
+
+    /// One agent speaks, one question at a time.
+    pub(super) fn quiet(args: &DemoArgs, time: Duration) -> Self {
+        Self { seed: args.seed, speakers: 1, window: 1, time }
+    }
+}
+
+/// What came of it.
+pub(super) struct Loaded {
+    pub(super) msgs_per_s: f64,
+    /// Part of the messages whose receiver is hosted by another process than their sender.
+    pub(super) cross_share: f64,
+    pub(super) sent: u64,
+    pub(super) corrupt: u64,
+    pub(super) time: Duration,
+    rtt: Histogram<u64>,
+}
+
+/// Percentiles of a round trip in nanoseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(super) struct RoundTrip {
+    pub(super) p50: u64,
+    pub(super) p99: u64,
+    pub(super) p999: u64,
+    pub(super) max: u64,
+    pub(super) samples: u64,
+}
+
+impl Loaded {
+    pub(super) fn rtt(&self) -> RoundTrip {
+        let at = |quantile| self.rtt.value_at_quantile(quantile);
+        let (max, samples) = (self.rtt.max(), self.rtt.len());
+        RoundTrip { p50: at(0.5), p99: at(0.99), p999: at(0.999), max, samples }
+    }
+}
+
+pub(super) fn run(
+    fabric: &mut Fabric,
+    load: Load,
+    interrupt: &Interrupt,
+) -> anyhow::Result<Loaded> {
+    let agents = fabric.agents();
+    let speakers = load.speakers.min(agents.len() as u32);
+    let (seed, cross_share) = cross_seed(fabric, load.seed, speakers);
+    let start_ns = monotonic_ns() + WARM_UP.as_nanos() as u64;
+    let stop_ns = start_ns + load.time.as_nanos() as u64;
+    let window = load.window;
+    let exchange = Exchange { seed, agents, speakers, window, start_ns, stop_ns };
+    let body = serde_json::to_value(&exchange)?;
+    fabric.command(Command { name: "exchange".to_owned(), body });
+
+    // Nothing of this process runs while it is measured but the routers.
+    let speaking = fabric.workers.iter().filter(|range| range.start < 1 + speakers).count();
+    await_quiet(fabric, speaking, WARM_UP + load.time, interrupt)?;
+    let counted = collect(fabric, interrupt)?;
+    let mut rtt = Histogram::new(2).expect("because two digits are valid");
+    let mut total = Exchanged::default();
+    for worker in &counted {
+        total.sent += worker.sent;
+        total.received += worker.received;
+        total.received_in_time += worker.received_in_time;
+        total.corrupt += worker.corrupt;
+        total.refused += worker.refused;
+        for &(value, count) in &worker.rtt_ns {
+            rtt.record_n(value, count).context("round trip beyond the histogram")?;
+        }
+    }
+    if total.sent != total.received || total.refused > 0 {
+        bail!(
+            "messages are missing: sent={} received={} refused={} routers={:?}",
+            total.sent,
+            total.received,
+            total.refused,
+            fabric.totals()
+        );
+    }
+    let msgs_per_s = total.received_in_time as f64 / load.time.as_secs_f64();
+    let Exchanged { sent, corrupt, .. } = total;
+    Ok(Loaded { msgs_per_s, cross_share, sent, corrupt, time: load.time, rtt })
+}
+
+/// The first seed from `seed` on whose permutation sends at least half of the messages to another
+/// process (with one process: none), and the share.
+fn cross_seed(fabric: &Fabric, seed: u64, speakers: u32) -> (u64, f64) {
+    let wanted = if fabric.workers.len() > 1 { 0.5 } else { 0.0 };
+    let share = |seed| {
+        let agents = fabric.agents();
+        let partners = partners(seed, agents.clone());
+        let pairs = agents.zip(partners).take(speakers as usize);
+        let is_cross =
+            |(from, to): &(u32, u32)| fabric.home(AgentId(*from)) != fabric.home(AgentId(*to));
+        pairs.filter(is_cross).count() as f64 / f64::from(speakers)
+    };
+    let seeds = seed..=u64::MAX;
+    let mut shares = seeds.map(|seed| (seed, share(seed)));
+    shares.find(|(_, share)| *share >= wanted).expect("because half of the permutations do")
+}
+
+/// Waits until every worker with speakers has all its answers.
+fn await_quiet(
+    fabric: &mut Fabric,
+    speaking: usize,
+    time: Duration,
+    interrupt: &Interrupt,
+) -> anyhow::Result<()> {
+    let deadline = Instant::now() + time + DRAIN_PATIENCE;
+    let mut quiet = BTreeSet::new();
+    while quiet.len() < speaking {
+        interrupt.check()?;
+        match fabric.event(Duration::from_millis(250))? {
+            Some(NodeEvent::Report { client, report }) if report.name == "quiet" => {
+                quiet.insert(client);
+            }
+            Some(event) => bail!("load was disturbed: {event:?}"),
+            None if Instant::now() > deadline => bail!(
+                "answers are missing {} s after the load: {:?}",
+                DRAIN_PATIENCE.as_secs(),
+                fabric.totals()
+            ),
+            None => {}
+        }
+    }
+    Ok(())
+}
+
+fn collect(fabric: &mut Fabric, interrupt: &Interrupt) -> anyhow::Result<Vec<Exchanged>> {
+    fabric.command(Command { name: "report".to_owned(), body: serde_json::Value::Null });
+    let deadline = Instant::now() + DRAIN_PATIENCE;
+    let mut counted = Vec::new();
+    while counted.len() < fabric.workers.len() {
+        interrupt.check()?;
+        match fabric.event(Duration::from_millis(50))? {
+            Some(NodeEvent::Report { report, .. }) if report.name == "exchanged" => {
+                counted.push(serde_json::from_value(report.body)?);
+            }
+            Some(event) => bail!("load was disturbed: {event:?}"),
+            None if Instant::now() > deadline => bail!("a worker does not report its counts"),
+            None => {}
+        }
+    }
+    Ok(counted)
+}

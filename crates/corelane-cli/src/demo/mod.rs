@@ -1,0 +1,179 @@
+//! `corelane demo`: the main job end to end. Each phase has a file; this one runs them in order.
+
+mod assets;
+mod digits;
+mod exchange;
+mod fabric;
+mod load;
+mod machine;
+mod report;
+mod worker;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, bail};
+use clap::Args;
+
+pub(crate) use worker::{WorkerArgs, work};
+
+use crate::{Exit, terminal};
+use digits::Digits;
+use fabric::Fabric;
+use report::{Report, Section};
+
+/// Longest payload of the demo needs two cache lines.
+const SLOT_LINES: usize = 2;
+const LANE_SLOTS: usize = 4096;
+
+/// Options of `corelane demo`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct DemoArgs {
+    /// Print one JSON document (schema corelane.demo/1) and nothing else on stdout.
+    #[arg(long)]
+    json: bool,
+    /// Agents, spread evenly over the workers.
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(2..=100_000))]
+    agents: u32,
+    /// Worker processes.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=64))]
+    workers: u32,
+    /// Router threads; by default the machine decides.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=16))]
+    routers: Option<u32>,
+    /// Length of the load phase in seconds.
+    #[arg(long, default_value_t = 3.0, value_parser = seconds)]
+    load_seconds: f64,
+    /// Messages that an agent keeps under way during the load phase.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
+    window: u32,
+    /// Kill a worker after this many answers (1 to 1796); by default drawn from the seed.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1796))]
+    kill_after: Option<u32>,
+    /// Seed of everything that is drawn.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Pin nothing: let the kernel place every thread.
+    #[arg(long)]
+    floating: bool,
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    let seconds: f64 = text.parse().map_err(|error| format!("{error}"))?;
+    if (0.1..=3600.0).contains(&seconds) {
+        return Ok(seconds);
+    }
+    Err(format!("{text} is not from 0.1 to 3600"))
+}
+
+/// Set by the first Ctrl-C or SIGTERM; the second ends the process at once.
+#[derive(Debug, Clone)]
+pub(crate) struct Interrupt(Arc<AtomicBool>);
+
+impl Interrupt {
+    fn install() -> anyhow::Result<Self> {
+        let flag = Arc::new(AtomicBool::new(false));
+        for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+            let code = 128 + signal;
+            signal_hook::flag::register_conditional_shutdown(signal, code, flag.clone())?;
+            signal_hook::flag::register(signal, flag.clone())?;
+        }
+        Ok(Self(flag))
+    }
+
+    /// An error once the user wants to stop.
+    fn check(&self) -> anyhow::Result<()> {
+        if self.0.load(Ordering::Relaxed) {
+            bail!(Interrupted);
+        }
+        Ok(())
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("interrupted")]
+struct Interrupted;
+
+/// Runs the demo.
+pub(crate) fn run(args: &DemoArgs) -> anyhow::Result<Exit> {
+    let interrupt = Interrupt::install().context("signals cannot be caught")?;
+    match phases(args, &interrupt) {
+        Ok(report) => {
+            let is_good = report.is_good();
+            if args.json {
+                println!("{}", serde_json::to_string_pretty(&report)?);
+            }
+            Ok(if is_good { Exit::Ok } else { Exit::CheckFailed })
+        }
+        Err(error) if error.is::<Interrupted>() => {
+            eprintln!("corelane: interrupted, workers and router are stopped");
+            Ok(Exit::Interrupted)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn phases(args: &DemoArgs, interrupt: &Interrupt) -> anyhow::Result<Report> {
+    let started = Instant::now();
+    let section = Section::new(!args.json, terminal::style());
+    let digits = Digits::load()?;
+
+    let machine = machine::look(args, interrupt)?;
+    section.machine(&machine);
+
+    let mut fabric = Fabric::start(args, &machine, interrupt)?;
+    section.fabric(&fabric);
+
+    let first = digits::classify(&mut fabric, &digits, None, interrupt)?;
+    section.digits(&digits, &first);
+
+    let quiet_time = Duration::from_millis(500);
+    let quiet = load::run(&mut fabric, load::Load::quiet(args, quiet_time), interrupt)?;
+    let load = load::run(&mut fabric, load::Load::full(args), interrupt)?;
+    let pingpong = machine.pingpong_beside_routers()?;
+    section.load(&load, &quiet, &pingpong);
+
+    let kill_after = args.kill_after.unwrap_or_else(|| {
+        fastrand::Rng::with_seed(args.seed).u32(1..digits.images().len() as u32)
+    });
+    let second = digits::classify(&mut fabric, &digits, Some(kill_after), interrupt)?;
+    section.failure(&digits, &second);
+
+    let totals = fabric.stop();
+    let report = Report {
+        schema: "corelane.demo/1",
+        images: digits.images().len(),
+        answered: second.answered(),
+        redelivered: second.redelivered,
+        duplicates: second.duplicates,
+        lost: second.lost(),
+        accuracy: digits.accuracy(&second),
+        accuracy_images: digits.held_out().len(),
+        is_repeatable: first.answers == second.answers,
+        answers_suppressed: second.suppressed,
+        killed_after: kill_after,
+        routed_msgs_per_s: load.msgs_per_s.round(),
+        cross_process_share: load.cross_share,
+        corrupt: load.corrupt,
+        rtt_ns: load.rtt(),
+        rtt_quiet_ns: quiet.rtt(),
+        pingpong_ns: pingpong.round_trip_ns(),
+        recovery_ms: second.recovery_ms,
+        routers: machine.request.routers,
+        workers: machine.request.workers,
+        agents: args.agents,
+        is_pinned: !args.floating,
+        must_yield: machine.must_yield(),
+        seed: args.seed,
+        router_totals: totals.into(),
+        machine: machine.fingerprint(),
+        elapsed_s: started.elapsed().as_secs_f64(),
+    };
+    section.end(&report);
+    Ok(report)
+}

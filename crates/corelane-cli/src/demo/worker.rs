@@ -1,0 +1,120 @@
+//! The worker process: attaches to the node that started it and hosts its agents.
+
+use std::{cell::RefCell, ffi::OsString, path::PathBuf, process, rc::Rc, str::FromStr, thread};
+
+use anyhow::Context;
+use clap::Args;
+use corelane_agent::{Agent, Worker};
+use corelane_backend_tract::TractBackend;
+use corelane_infer::{Backend, InferConfig, ModelSource, Program, Request, Snapshot, choose};
+use corelane_node::{Client, Link};
+use corelane_plugin::{ModelAgent, ModelService};
+use corelane_shm::{OwnedSegment, SegmentInfo};
+use corelane_topology::{CpuSet, Role, pin_current_thread_to};
+use corelane_transport::{LAYOUT_HASH, LAYOUT_VERSION, WaitPolicy};
+
+use super::{
+    assets,
+    exchange::{ExchangeAgent, ExchangeStats},
+    machine::Machine,
+};
+use crate::Exit;
+
+/// Exit code of a worker whose node is gone.
+const NODE_GONE: i32 = 1;
+
+/// Options of the hidden command that a node starts its workers with.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct WorkerArgs {
+    /// Socket of the node.
+    #[arg(long)]
+    socket: PathBuf,
+    /// Cores to run on, such as "0-3,8"; floats without it.
+    #[arg(long)]
+    cpus: Option<String>,
+    /// Spin while waiting: the cores are this worker's own.
+    #[arg(long)]
+    exclusive: bool,
+}
+
+impl WorkerArgs {
+    /// What a role's worker is started with; the node adds the socket.
+    pub(super) fn of(machine: &Machine, role: Role) -> Self {
+        Self {
+            socket: PathBuf::new(),
+            cpus: machine.cpus(role).map(|cpus| cpus.to_string()),
+            exclusive: machine.wait(role) == WaitPolicy::EXCLUSIVE,
+        }
+    }
+
+    pub(super) fn to_command_line(&self) -> Vec<OsString> {
+        let mut line = vec![OsString::from("worker")];
+        if let Some(cpus) = &self.cpus {
+            line.extend(["--cpus".into(), cpus.into()]);
+        }
+        if self.exclusive {
+            line.push("--exclusive".into());
+        }
+        line
+    }
+}
+
+/// Hosts agents until the node says stop, or is gone.
+pub(crate) fn work(args: &WorkerArgs) -> anyhow::Result<Exit> {
+    if let Some(cpus) = &args.cpus {
+        let cpus = CpuSet::from_str(cpus).context("--cpus")?;
+        pin_current_thread_to(&cpus).context("worker cannot be pinned")?;
+    }
+    // Load before attaching: whoever attaches is ready to answer.
+    let service = Rc::new(RefCell::new(load_model()?));
+    let (client, endpoint) = Client::attach(&args.socket)?;
+    let stats = Rc::new(RefCell::new(ExchangeStats::default()));
+    let agent = |_| -> Box<dyn Agent> {
+        Box::new(ExchangeAgent::new(ModelAgent::new(service.clone()), stats.clone()))
+    };
+    let agents = (0..client.welcome().agent_count).map(agent).collect();
+    let info = SegmentInfo {
+        kind: 0,
+        generation: client.welcome().generation,
+        layout_version: LAYOUT_VERSION,
+        layout_hash: LAYOUT_HASH,
+    };
+    let control = OwnedSegment::create("corelane-worker-control", 8, info)?.into_words();
+    let reporter = Box::new(client.reporter());
+    let worker = Worker::new(endpoint, client.agent_first(), agents, control, reporter);
+    let handle = worker.handle();
+    thread::Builder::new().name("corelane-link".into()).spawn(move || {
+        loop {
+            match client.listen() {
+                Link::Command(command) => handle.command(command),
+                Link::Stop => handle.stop(),
+                // Nobody routes any more and nobody waits for this process: leave nothing behind.
+                _ => process::exit(NODE_GONE),
+            }
+        }
+    })?;
+    worker.run(WaitPolicy::for_core(args.exclusive))?;
+    Ok(Exit::Ok)
+}
+
+/// Loads the digits model on the device that the policy chooses.
+fn load_model() -> anyhow::Result<ModelService> {
+    let config = InferConfig::default();
+    let backend = TractBackend::new(&config);
+    let bytes = assets::model()?;
+    let snapshot = |device| Snapshot {
+        device,
+        unavailable: None,
+        is_program_supported: true,
+        queued_runs: 0,
+        run_ns: None,
+        memory_free_bytes: None,
+    };
+    let snapshots: Vec<_> = backend.probe()?.into_iter().map(snapshot).collect();
+    let request = Request { program_bytes: bytes.len() as u64, ..Request::default() };
+    let decision = choose(&request, &snapshots, &config);
+    let chosen = decision.chosen.as_ref().with_context(|| decision.to_string())?;
+    let batch = std::num::NonZeroUsize::MIN;
+    let program = Program::Model { source: ModelSource::Bytes(bytes), batch };
+    Ok(ModelService::load(Box::new(backend), &chosen.device, &program)?)
+}

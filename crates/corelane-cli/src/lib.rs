@@ -1,0 +1,54 @@
+//! The commands of the `corelane` binary: what they take, what they print, how they exit.
+//!
+//! Data goes to stdout, progress and logs to stderr. It moves no message and starts no router:
+//! the crates below do.
+#![forbid(unsafe_code)]
+
+mod demo;
+mod terminal;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// How a command ends, in the terms of the shell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Exit {
+    Ok = 0,
+    Failed = 1,
+    CheckFailed = 3,
+    Interrupted = 130,
+}
+
+/// A hardware-aware fabric for fleets of cooperating agents.
+#[derive(Debug, Parser)]
+#[command(name = "corelane", max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Show the main job end to end on this machine, in less than a minute.
+    Demo(demo::DemoArgs),
+    /// Host agents for a node; started by the node itself.
+    #[command(hide = true)]
+    Worker(demo::WorkerArgs),
+}
+
+/// Runs the command line of this process. `version` is what `--version` prints.
+pub fn main(version: &'static str) -> ExitCode {
+    use clap::{CommandFactory, FromArgMatches};
+    let matches = Cli::command().version(version).get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let outcome = match cli.command {
+        Command::Demo(args) => demo::run(&args),
+        Command::Worker(args) => demo::work(&args),
+    };
+    let exit = outcome.unwrap_or_else(|error| {
+        anstream::eprintln!("corelane: {error:#}");
+        Exit::Failed
+    });
+    ExitCode::from(exit as u8)
+}

@@ -1,0 +1,394 @@
+//! The node's one thread for everything that is not a message: the socket, the handshakes, the
+//! worker processes. It carries out what the supervisor decides, and waits in `poll` otherwise.
+
+use std::{
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    sync::{Arc, mpsc},
+    time::Duration,
+};
+
+use corelane_agent::{
+    Command,
+    supervisor::{
+        Action, ChildId, ChildSpec, Event, Generation, RestartPolicy, Supervisor, SupervisorConfig,
+    },
+};
+use corelane_router::{ClientId, Router};
+use corelane_shm::{
+    OwnedSegment,
+    fdpass::{Channel, ChannelError, Listener, Packet},
+    poll_any,
+    process::Signal,
+};
+use corelane_transport::monotonic_ns;
+
+use crate::{
+    children::{Child, WorkerSpec, exit_reason},
+    control::{self, Hello, Named, PROTOCOL, Refusal, ToClient, ToNode, Welcome},
+    handshake::judge,
+    lanes::{Plan, Side},
+    node::{NodeError, NodeEvent},
+};
+
+/// How long a process may take from its start, or from its connection, to its lanes.
+const START_NS_MAX: u64 = 30_000_000_000;
+/// How long a worker may take to stop in order before it is killed.
+const STOP_NS_MAX: u64 = 2_000_000_000;
+/// How long a client may take to make room for a control packet.
+const SEND_PATIENCE: Duration = Duration::from_millis(500);
+/// Connections that are not attached yet, at most; more are closed at once.
+const HANDSHAKES_MAX: usize = 64;
+/// Longest wait of the driver, so that deadlines are noticed.
+const POLL_MAX: Duration = Duration::from_millis(250);
+
+/// What other threads ask of the driver.
+#[derive(Debug)]
+pub(crate) enum Request {
+    Command(Option<ClientId>, Command),
+    Kill(ClientId),
+    Corrupt(ClientId, String),
+    Stop,
+}
+
+/// Where requests are posted. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Mailbox {
+    requests: mpsc::Sender<Request>,
+    bell: Arc<OwnedFd>,
+}
+
+impl Mailbox {
+    pub(crate) fn new(requests: mpsc::Sender<Request>, bell: OwnedFd) -> Self {
+        Self { requests, bell: Arc::new(bell) }
+    }
+
+    pub(crate) fn post(&self, request: Request) {
+        // A driver that ended needs nothing any more; a full counter has rung already.
+        let _ = self.requests.send(request);
+        let _ = rustix::io::write(&*self.bell, &1u64.to_ne_bytes());
+    }
+}
+
+/// A connection and how far it got.
+#[derive(Debug)]
+struct Connection {
+    channel: Channel,
+    phase: Phase,
+    deadline_ns: u64,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Connected,
+    Welcomed(ClientId, Generation, OwnedSegment),
+    Attached(ClientId, Generation),
+}
+
+pub(crate) struct Driver {
+    listener: Listener,
+    specs: Vec<WorkerSpec>,
+    supervisor: Supervisor,
+    plan: Plan,
+    routers: Arc<[Router]>,
+    on_event: Box<dyn FnMut(NodeEvent) + Send>,
+    children: Vec<Option<Child>>,
+    connections: Vec<Connection>,
+    tick_ns: Option<u64>,
+    epoch: u64,
+    is_finished: bool,
+}
+
+impl Driver {
+    pub(crate) fn new(
+        listener: Listener,
+        specs: Vec<WorkerSpec>,
+        supervision: SupervisorConfig,
+        plan: Plan,
+        routers: Arc<[Router]>,
+        on_event: Box<dyn FnMut(NodeEvent) + Send>,
+    ) -> Result<Self, NodeError> {
+        let ids = (0..specs.len() as u32).map(ChildId);
+        let children = ids.map(|id| ChildSpec { id, policy: RestartPolicy::Permanent }).collect();
+        Ok(Self {
+            listener,
+            supervisor: Supervisor::new(supervision, children)?,
+            plan,
+            routers,
+            on_event,
+            children: specs.iter().map(|_| None).collect(),
+            specs,
+            connections: Vec::new(),
+            tick_ns: None,
+            epoch: 0,
+            is_finished: false,
+        })
+    }
+
+    pub(crate) fn run(mut self, inbox: &mpsc::Receiver<Request>, mailbox: &Mailbox) {
+        self.supervise(Event::Start);
+        while !self.is_finished {
+            self.wait(mailbox.bell.as_fd());
+            let _ = rustix::io::read(&*mailbox.bell, &mut [0; 8]);
+            while let Ok(request) = inbox.try_recv() {
+                self.obey(request);
+            }
+            self.accept();
+            self.read_connections();
+            self.reap();
+            self.enforce_deadlines();
+        }
+    }
+
+    fn wait(&self, bell: BorrowedFd<'_>) {
+        let mut fds = vec![bell, self.listener.as_fd()];
+        fds.extend(self.connections.iter().map(|connection| connection.channel.as_fd()));
+        fds.extend(self.children.iter().flatten().map(|child| child.pidfd.as_fd()));
+        let until = |ns: u64| Duration::from_nanos(ns.saturating_sub(monotonic_ns()));
+        let timeout = self.tick_ns.map_or(POLL_MAX, |tick| until(tick).min(POLL_MAX));
+        if poll_any(&fds, Some(timeout)).is_err() {
+            // Short of memory: the loop looks at everything anyway, a little later.
+            std::thread::park_timeout(Duration::from_millis(1));
+        }
+    }
+
+    fn obey(&mut self, request: Request) {
+        match request {
+            Request::Kill(client) => {
+                if let Some(Some(child)) = self.children.get(client.0 as usize) {
+                    // One that is gone already is reaped in this same turn.
+                    let _ = child.pidfd.kill(Signal::KILL);
+                }
+            }
+            Request::Command(to, Command { name, body }) => {
+                let message = control::encode(&ToClient::Command(Named { name, body }));
+                for connection in &self.connections {
+                    if let Phase::Attached(client, _) = connection.phase
+                        && to.is_none_or(|to| to == client)
+                    {
+                        // A client that is gone is noticed by its pidfd.
+                        let _ = connection.channel.send(&message, &[], Some(SEND_PATIENCE));
+                    }
+                }
+            }
+            Request::Corrupt(client, reason) => {
+                let reason = format!("client={client} is cut off: {reason}");
+                (self.on_event)(NodeEvent::Refused { reason });
+                self.obey(Request::Kill(client));
+            }
+            Request::Stop => self.supervise(Event::Stop),
+        }
+    }
+
+    fn accept(&mut self) {
+        while let Ok(channel) = self.listener.accept(Some(Duration::ZERO)) {
+            let deadline_ns = monotonic_ns() + START_NS_MAX;
+            if self.connections.len() < HANDSHAKES_MAX + self.specs.len() {
+                let phase = Phase::Connected;
+                self.connections.push(Connection { channel, phase, deadline_ns });
+            }
+        }
+    }
+
+    fn read_connections(&mut self) {
+        for mut connection in std::mem::take(&mut self.connections) {
+            let is_open = loop {
+                match connection.channel.recv(Some(Duration::ZERO)) {
+                    Ok(packet) => match self.handle(&mut connection, packet) {
+                        Ok(()) => {}
+                        Err(refusal) => {
+                            self.refuse(&connection, refusal);
+                            break false;
+                        }
+                    },
+                    Err(ChannelError::TimedOut) => break true,
+                    Err(_) => break false,
+                }
+            };
+            if is_open {
+                self.connections.push(connection);
+            } else if let Phase::Attached(client, _) = connection.phase {
+                // A worker that hangs up has nothing more to do here, alive or not.
+                self.obey(Request::Kill(client));
+            }
+        }
+    }
+
+    fn handle(&mut self, connection: &mut Connection, packet: Packet) -> Result<(), Refusal> {
+        let message = control::decode(&packet.bytes).map_err(|error| broken(&error))?;
+        match (message, &connection.phase) {
+            (ToNode::Hello(hello), Phase::Connected) => self.welcome(connection, &hello),
+            (ToNode::Lanes {}, Phase::Welcomed(..)) => self.attach(connection, packet),
+            (ToNode::Report(Named { name, body }), &Phase::Attached(client, _)) => {
+                let report = Command { name, body };
+                (self.on_event)(NodeEvent::Report { client, report });
+                Ok(())
+            }
+            (ToNode::Unknown, _) => Ok(()),
+            (message, _) => Err(broken(&format!("{message:?} is out of turn"))),
+        }
+    }
+
+    fn welcome(&mut self, connection: &mut Connection, hello: &Hello) -> Result<(), Refusal> {
+        let peer = connection.channel.peer_credentials().map_err(|error| broken(&error))?;
+        let is_child = |child: &Option<Child>| {
+            child.as_ref().is_some_and(|child| child.pid == peer.pid && !child.is_up)
+        };
+        let index = self.children.iter().position(is_child);
+        judge(hello, peer, rustix::process::geteuid().as_raw(), index.is_some())?;
+        let index = index.expect("because judge refuses whoever is not expected");
+        let generation = self.children[index].as_ref().expect("because it was found").generation;
+        let segment = self.plan.create(Side::Node, generation.0).map_err(|error| broken(&error))?;
+        let agents = &self.specs[index].agents;
+        let welcome = ToClient::Welcome(Welcome {
+            protocol: hello.protocol.min(PROTOCOL),
+            product: env!("CARGO_PKG_VERSION").to_owned(),
+            client: index as u16,
+            generation: generation.0,
+            epoch: self.epoch,
+            routers: self.plan.routers,
+            lane_slots: self.plan.shape.slots(),
+            slot_lines: self.plan.shape.slot_lines(),
+            agent_first: agents.start,
+            agent_count: agents.end - agents.start,
+        });
+        let packet = control::encode(&welcome);
+        let sent = connection.channel.send(&packet, &[segment.fd()], Some(SEND_PATIENCE));
+        sent.map_err(|error| broken(&error))?;
+        connection.phase = Phase::Welcomed(ClientId(index as u16), generation, segment);
+        Ok(())
+    }
+
+    fn attach(&mut self, connection: &mut Connection, packet: Packet) -> Result<(), Refusal> {
+        let phase = std::mem::replace(&mut connection.phase, Phase::Connected);
+        let Phase::Welcomed(client, generation, own) = phase else {
+            return Err(broken(&"lanes before the welcome"));
+        };
+        let Ok([fd]) = <[OwnedFd; 1]>::try_from(packet.fds) else {
+            return Err(broken(&"lanes come with exactly one descriptor"));
+        };
+        let peer = self.plan.open(Side::Client, fd).map_err(|error| broken(&error))?;
+        let ports = self.plan.ports(own, &peer).map_err(|error| broken(&error))?;
+        // Between its hello and now the worker may have died and been replaced.
+        let child = self.children[client.0 as usize].as_mut();
+        let child = child.filter(|child| child.generation == generation && !child.is_up);
+        let child = child.ok_or_else(|| broken(&"this generation is gone"))?;
+        (child.is_up, child.deadline_ns) = (true, None);
+        let pid = child.pid;
+        for (router, port) in self.routers.iter().zip(ports) {
+            router.attach(client, port);
+        }
+        self.epoch += 1;
+        connection.phase = Phase::Attached(client, generation);
+        let ready = control::encode(&ToClient::Ready {});
+        let sent = connection.channel.send(&ready, &[], Some(SEND_PATIENCE));
+        sent.map_err(|error| broken(&error))?;
+        self.supervise(Event::ChildStarted { id: ChildId(client.0.into()), generation });
+        (self.on_event)(NodeEvent::Up { client, generation, pid });
+        Ok(())
+    }
+
+    fn refuse(&mut self, connection: &Connection, refusal: Refusal) {
+        let reason = refusal.to_string();
+        let packet = control::encode(&ToClient::Refused(refusal));
+        // It is told if it listens; it is cut off in any case.
+        let _ = connection.channel.send(&packet, &[], Some(Duration::ZERO));
+        (self.on_event)(NodeEvent::Refused { reason });
+    }
+
+    /// Notices workers that ended: drains their lanes, then lets the supervisor decide.
+    fn reap(&mut self) {
+        for index in 0..self.children.len() {
+            let Some(child) = &self.children[index] else { continue };
+            let Ok(Some(exit)) = child.pidfd.reap() else { continue };
+            let (generation, is_up) = (child.generation, child.is_up);
+            self.children[index] = None;
+            let client = ClientId(index as u16);
+            self.connections.retain(|connection| match &connection.phase {
+                Phase::Welcomed(of, ..) | Phase::Attached(of, _) => *of != client,
+                Phase::Connected => true,
+            });
+            let id = ChildId(index as u32);
+            if !is_up {
+                self.supervise(Event::StartFailed { id, generation });
+                continue;
+            }
+            let detached = self.routers.iter().map(|router| router.detach(client).undelivered);
+            let (undelivered, reason) = (detached.sum(), exit_reason(exit));
+            self.epoch += 1;
+            self.supervise(Event::ChildExited { id, generation, reason });
+            (self.on_event)(NodeEvent::Down { client, generation, reason, undelivered });
+        }
+    }
+
+    fn enforce_deadlines(&mut self) {
+        let now = monotonic_ns();
+        if self.tick_ns.is_some_and(|tick| tick <= now) {
+            self.tick_ns = None;
+            self.supervise(Event::Tick);
+        }
+        for child in self.children.iter_mut().flatten() {
+            if child.deadline_ns.is_some_and(|deadline| deadline <= now) {
+                child.deadline_ns = None;
+                let _ = child.pidfd.kill(Signal::KILL);
+            }
+        }
+        self.connections.retain(|connection| {
+            matches!(connection.phase, Phase::Attached(..)) || connection.deadline_ns > now
+        });
+    }
+
+    fn supervise(&mut self, event: Event) {
+        for action in self.supervisor.step(monotonic_ns(), event) {
+            match action {
+                Action::StartChild { id, generation } => self.start_child(id, generation),
+                Action::StopChild { id, generation } => self.stop_child(id, generation),
+                Action::ArmTimer { at_ns } => self.tick_ns = Some(at_ns),
+                Action::Escalate { reason } => {
+                    self.is_finished = true;
+                    (self.on_event)(NodeEvent::Escalated { reason: reason.to_string() });
+                }
+                Action::Finished => self.is_finished = true,
+                Action::Count(_) => {}
+            }
+        }
+    }
+
+    fn start_child(&mut self, id: ChildId, generation: Generation) {
+        let index = id.0 as usize;
+        match self.specs[index].spawn(self.listener.path(), generation) {
+            Ok(child) => {
+                let deadline_ns = Some(monotonic_ns() + START_NS_MAX);
+                self.children[index] = Some(Child { deadline_ns, ..child });
+            }
+            Err(error) => {
+                let program = self.specs[index].program.display().to_string();
+                let reason = format!("worker={index} could not be started: {program}: {error}");
+                (self.on_event)(NodeEvent::Refused { reason });
+                self.supervise(Event::StartFailed { id, generation });
+            }
+        }
+    }
+
+    fn stop_child(&mut self, id: ChildId, generation: Generation) {
+        let client = ClientId(id.0 as u16);
+        let attached = self.connections.iter().find(|connection| {
+            matches!(connection.phase, Phase::Attached(of, which) if (of, which) == (client, generation))
+        });
+        let stop = control::encode(&ToClient::Stop {});
+        let is_told =
+            attached.is_some_and(|one| one.channel.send(&stop, &[], Some(SEND_PATIENCE)).is_ok());
+        if let Some(child) = &mut self.children[id.0 as usize] {
+            let patience_ns = if is_told { STOP_NS_MAX } else { 0 };
+            child.deadline_ns = Some(monotonic_ns() + patience_ns);
+        }
+    }
+}
+
+/// What a client is told that does not follow the protocol, or whose lanes cannot be used.
+fn broken(error: &dyn std::fmt::Display) -> Refusal {
+    Refusal {
+        code: "broken".to_owned(),
+        reason: error.to_string(),
+        remedy: "check that client and node are of one version".to_owned(),
+    }
+}

@@ -1,0 +1,84 @@
+//! Whether a client may attach: a pure judgement over what it says and who the kernel says it is.
+
+use corelane_shm::fdpass::PeerCredentials;
+use corelane_transport::{LAYOUT_HASH, LAYOUT_VERSION};
+
+use crate::control::{Hello, PROTOCOL, PROTOCOL_MIN, Refusal};
+
+/// Checks a hello, in the order in which a person would want to know.
+pub(crate) fn judge(
+    hello: &Hello,
+    peer: PeerCredentials,
+    own_uid: u32,
+    is_expected: bool,
+) -> Result<(), Refusal> {
+    let refuse = |code: &str, reason: String, remedy: &str| {
+        Err(Refusal { code: code.to_owned(), reason, remedy: remedy.to_owned() })
+    };
+    if peer.uid != own_uid {
+        let reason = format!("peer runs as uid={}, this node as uid={own_uid}", peer.uid);
+        return refuse("other-user", reason, "run both as the same user");
+    }
+    if !(PROTOCOL_MIN..=PROTOCOL).contains(&hello.protocol) {
+        let reason = format!(
+            "client speaks protocol={}, this node {PROTOCOL_MIN} to {PROTOCOL}",
+            hello.protocol
+        );
+        return refuse("protocol", reason, "upgrade the older of the two");
+    }
+    if hello.layout_version != LAYOUT_VERSION {
+        let reason = format!(
+            "client {} uses memory layout version={}, this node version={LAYOUT_VERSION}",
+            hello.product, hello.layout_version
+        );
+        return refuse("layout-version", reason, "use a client of the node's major version");
+    }
+    if hello.layout_hash != format!("{LAYOUT_HASH:016x}") {
+        let reason = format!(
+            "client {} has memory layout hash={}, this node {LAYOUT_HASH:016x}",
+            hello.product, hello.layout_hash
+        );
+        return refuse("layout-hash", reason, "build client and node from one version");
+    }
+    if !is_expected {
+        let reason = format!("pid={} is no worker that this node started", peer.pid);
+        let remedy = "let the node start it: clients from outside cannot attach in this version";
+        return refuse("not-expected", reason, remedy);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PEER: PeerCredentials = PeerCredentials { pid: 7, uid: 1000, gid: 1000 };
+
+    fn code(change: impl FnOnce(&mut Hello), own_uid: u32, is_expected: bool) -> String {
+        let mut hello = Hello::of_this_build();
+        change(&mut hello);
+        judge(&hello, PEER, own_uid, is_expected).map_or_else(|r| r.code, |()| "ok".to_owned())
+    }
+
+    #[test]
+    fn each_rule_has_its_refusal() {
+        assert_eq!(code(|_| {}, 1000, true), "ok");
+        assert_eq!(code(|hello| hello.product = "0.0.1".into(), 1000, true), "ok");
+        assert_eq!(code(|_| {}, 0, true), "other-user");
+        assert_eq!(code(|hello| hello.protocol = PROTOCOL + 1, 1000, true), "protocol");
+        assert_eq!(code(|hello| hello.protocol = 0, 1000, true), "protocol");
+        assert_eq!(code(|hello| hello.layout_version += 1, 1000, true), "layout-version");
+        assert_eq!(code(|hello| hello.layout_hash = "0".into(), 1000, true), "layout-hash");
+        assert_eq!(code(|_| {}, 1000, false), "not-expected");
+    }
+
+    #[test]
+    fn a_refusal_says_what_why_and_what_to_do() {
+        let mut hello = Hello::of_this_build();
+        hello.layout_version = 9;
+        let text = judge(&hello, PEER, 1000, true).unwrap_err().to_string();
+        for part in ["version=9", "version=1", "use a client of the node's major version"] {
+            assert!(text.contains(part), "{text}");
+        }
+    }
+}

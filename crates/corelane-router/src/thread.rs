@@ -1,0 +1,204 @@
+//! The thread around a [`Switch`]: pinned, waiting when there is nothing to move.
+//!
+//! Clients come and go by command; the table in force is looked at once per turn.
+
+use std::{
+    io,
+    sync::{Arc, atomic::Ordering, mpsc},
+    thread,
+};
+
+use corelane_shm::{
+    OwnedSegment, SegmentError, SegmentInfo, WordsRw,
+    futex::{self, Waiter},
+};
+use corelane_topology::{CpuSet, pin_current_thread_to};
+use corelane_transport::{
+    Idle, LAYOUT_HASH, LAYOUT_VERSION, Port, WaitPolicy, monotonic_ns, sleep,
+};
+use thiserror::Error;
+
+use crate::{
+    stats::RouterStats,
+    switch::{ClientId, Detached, Switch},
+    table::SharedTable,
+};
+
+/// What a router thread needs to know.
+pub struct RouterConfig {
+    /// Name of the thread, as the operating system shows it.
+    pub name: String,
+    /// Cores it is pinned to; `None` lets it float.
+    pub cpus: Option<CpuSet>,
+    /// How it waits.
+    pub wait: WaitPolicy,
+    /// The table in force.
+    pub table: SharedTable,
+    /// Told when a client's lanes hold nonsense; its port is closed by then.
+    pub on_corrupt: Box<dyn Fn(ClientId, String) + Send>,
+}
+
+/// Why a router did not start.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum RouterError {
+    /// Its control word could not be made.
+    #[error("router's control word could not be made: {0}")]
+    Segment(#[from] SegmentError),
+    /// The system refused a thread.
+    #[error("router thread could not be started: {0}: raise the process limit")]
+    Thread(io::Error),
+    /// It could not be pinned where it should.
+    #[error("router could not be pinned: {0}")]
+    Pin(#[from] corelane_topology::PinError),
+}
+
+enum Command {
+    Attach(ClientId, Box<Port>, mpsc::Sender<()>),
+    Detach(ClientId, mpsc::Sender<Detached>),
+    Stop,
+}
+
+/// A running router. Dropping it stops the thread and waits for it.
+#[derive(Debug)]
+pub struct Router {
+    commands: mpsc::Sender<Command>,
+    control: WordsRw,
+    stats: Arc<RouterStats>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl Router {
+    /// Starts the thread and returns once it is pinned.
+    ///
+    /// # Errors
+    /// - [`RouterError`]: a bullet per variant.
+    pub fn start(config: RouterConfig) -> Result<Self, RouterError> {
+        let info = SegmentInfo {
+            kind: 0,
+            generation: 0,
+            layout_version: LAYOUT_VERSION,
+            layout_hash: LAYOUT_HASH,
+        };
+        let control = OwnedSegment::create("corelane-router-control", 8, info)?.into_words();
+        let stats = Arc::new(RouterStats::default());
+        let (commands, inbox) = mpsc::channel();
+        let (started, is_started) = mpsc::channel();
+        let driver = Driver { inbox, control: control.clone(), stats: stats.clone(), seen: 0 };
+        let thread = thread::Builder::new()
+            .name(config.name.clone())
+            .spawn(move || {
+                let pinned = config.cpus.as_ref().map_or(Ok(()), pin_current_thread_to);
+                let is_pinned = pinned.is_ok();
+                let _ = started.send(pinned);
+                if is_pinned {
+                    driver.run(&config);
+                }
+            })
+            .map_err(RouterError::Thread)?;
+        is_started.recv().expect("because the thread sends before it does anything else")?;
+        Ok(Self { commands, control, stats, thread: Some(thread) })
+    }
+
+    /// Adds a client, or its next generation. Waits for the router to do so: a message for the
+    /// client that is sent after this is not dropped for want of its port.
+    ///
+    /// Enter the client's agents into the table before.
+    pub fn attach(&self, client: ClientId, port: Port) {
+        let (reply, attached) = mpsc::channel();
+        self.command(Command::Attach(client, Box::new(port), reply));
+        // A router that is gone has no clients.
+        let _ = attached.recv();
+    }
+
+    /// Removes a client after moving on all that it committed; see [`Switch::detach`]. Waits for
+    /// the router to do so.
+    pub fn detach(&self, client: ClientId) -> Detached {
+        let (reply, detached) = mpsc::channel();
+        self.command(Command::Detach(client, reply));
+        detached.recv().unwrap_or_default()
+    }
+
+    /// What it counted.
+    pub fn stats(&self) -> &Arc<RouterStats> {
+        &self.stats
+    }
+
+    fn command(&self, command: Command) {
+        // A router that is gone has nothing left to be told.
+        let _ = self.commands.send(command);
+        self.control.as_atomics()[0].fetch_add(1, Ordering::Release);
+        let _ = futex::wake(&self.control, 0);
+    }
+}
+
+impl Drop for Router {
+    fn drop(&mut self) {
+        self.command(Command::Stop);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Driver {
+    inbox: mpsc::Receiver<Command>,
+    control: WordsRw,
+    stats: Arc<RouterStats>,
+    seen: u64,
+}
+
+impl Driver {
+    fn run(mut self, config: &RouterConfig) {
+        let mut switch = Switch::default();
+        let mut idle = Idle::new(config.wait);
+        while self.obey(&mut switch, config) {
+            let moved = switch.turn(&config.table.load(), monotonic_ns);
+            switch.flush();
+            for (client, reason) in switch.take_corrupt() {
+                (config.on_corrupt)(client, reason);
+            }
+            if moved > 0 {
+                self.stats.publish(switch.totals());
+                idle.reset();
+                continue;
+            }
+            let Some(timeout) = idle.step() else { continue };
+            // A record that is held for a full lane keeps `sleep` from sleeping: without this, its
+            // receiver might not get the core that it needs to make room.
+            thread::yield_now();
+            let control = Waiter { words: &self.control, index: 0, expected: self.seen as u32 };
+            let mut ports: Vec<&mut Port> = switch.ports().collect();
+            if let Err(error) = sleep(&mut ports, Some(control), timeout) {
+                // Without futexes the router still works: it naps instead of being woken.
+                debug_assert!(false, "futex wait refused: {error}");
+                thread::park_timeout(std::time::Duration::from_millis(1));
+            }
+        }
+    }
+
+    /// Carries out what was commanded; false after `Stop`.
+    fn obey(&mut self, switch: &mut Switch, config: &RouterConfig) -> bool {
+        let control = self.control.load_acquire(0);
+        if control == self.seen {
+            return true;
+        }
+        self.seen = control;
+        while let Ok(command) = self.inbox.try_recv() {
+            match command {
+                Command::Attach(client, port, reply) => {
+                    switch.attach(client, *port);
+                    let _ = reply.send(());
+                }
+                Command::Detach(client, reply) => {
+                    let detached = switch.detach(client, &config.table.load(), monotonic_ns);
+                    switch.flush();
+                    self.stats.publish(switch.totals());
+                    let _ = reply.send(detached);
+                }
+                Command::Stop => return false,
+            }
+        }
+        true
+    }
+}

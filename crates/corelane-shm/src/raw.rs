@@ -1,0 +1,233 @@
+//! The mapping of a segment and the words in it: all unsafe memory access of this crate.
+//!
+//! It does not decide who may write: [`crate::words`] wraps it. Invariants: see the crate's page.
+
+use std::ffi::c_void;
+use std::os::fd::BorrowedFd;
+use std::ptr::{NonNull, null_mut};
+use std::slice;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64};
+
+use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, mmap_anonymous, munmap};
+use rustix::param::page_size;
+use rustix::process::{Pid, getpid};
+
+use crate::SegmentError;
+
+/// What a mapping allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Loads only: a peer's segment.
+    ReadOnly,
+    /// Loads and stores: the creator's own segment, before it is sealed.
+    ReadWrite,
+}
+
+/// A whole file mapped between two guard pages, unmapped on drop.
+#[derive(Debug)]
+pub(crate) struct Mapping {
+    /// Start of the reserved addresses: a guard page, the file, a guard page.
+    reserved: NonNull<c_void>,
+    reserved_bytes: usize,
+    file_bytes: usize,
+    access: Access,
+    process: Pid,
+}
+
+// SAFETY: SM-4: shared access is by atomic words only, and addresses are the same for all threads
+// of the process; unmapping happens once, in drop, when no words are left (SM-6).
+unsafe impl Send for Mapping {}
+// SAFETY: as for Send: `&Mapping` gives out nothing but atomics.
+unsafe impl Sync for Mapping {}
+
+impl Mapping {
+    /// Maps the first `file_bytes` (whole pages, at least one) of `fd`, with its pages present.
+    ///
+    /// The caller has made sure of SM-2: the file is that long and stays so.
+    pub(crate) fn new(
+        fd: BorrowedFd<'_>,
+        file_bytes: usize,
+        access: Access,
+    ) -> Result<Self, SegmentError> {
+        let page = page_size();
+        let reserved_bytes = file_bytes + 2 * page;
+        // SAFETY: no address is asked for, so no memory in use is touched; the kernel picks a free
+        // range of this length, and nothing can be accessed in it yet.
+        let reserved = unsafe {
+            mmap_anonymous(
+                null_mut(),
+                reserved_bytes,
+                ProtFlags::empty(),
+                MapFlags::PRIVATE | MapFlags::NORESERVE,
+            )
+        }
+        .map_err(SegmentError::os("mmap"))?;
+        let reserved =
+            NonNull::new(reserved).expect("mmap never returns null because it is mapped");
+        let mapping = Self { reserved, reserved_bytes, file_bytes, access, process: getpid() };
+
+        let protection = match access {
+            Access::ReadOnly => ProtFlags::READ,
+            Access::ReadWrite => ProtFlags::READ | ProtFlags::WRITE,
+        };
+        // SAFETY: FIXED replaces a part of the range reserved above, which nobody else knows yet:
+        // it starts one page in and ends one page before the end. On failure `mapping` unmaps it.
+        unsafe {
+            mmap(
+                mapping.file_start(),
+                file_bytes,
+                protection,
+                MapFlags::SHARED | MapFlags::FIXED | MapFlags::POPULATE,
+                fd,
+                0,
+            )
+        }
+        .map_err(SegmentError::os("mmap"))?;
+        // SAFETY: the range is this mapping, and DONTFORK changes nothing in this process.
+        unsafe { madvise(reserved.as_ptr(), reserved_bytes, Advice::LinuxDontFork) }
+            .map_err(SegmentError::os("madvise"))?;
+        Ok(mapping)
+    }
+
+    fn file_start(&self) -> *mut c_void {
+        self.reserved.as_ptr().wrapping_byte_add(page_size())
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // A forked child never had the mapping (SM-6): its addresses may hold something else.
+        if getpid() != self.process {
+            return;
+        }
+        // SAFETY: the range was reserved by this value and is unmapped only here; words that point
+        // into it hold the Arc of this value (SM-6), so none is left.
+        let unmapped = unsafe { munmap(self.reserved.as_ptr(), self.reserved_bytes) };
+        debug_assert!(unmapped.is_ok(), "munmap of an own mapping failed: {unmapped:?}");
+    }
+}
+
+/// A run of words in a mapping, which it keeps alive.
+#[derive(Clone, Debug)]
+pub(crate) struct RawWords {
+    mapping: Arc<Mapping>,
+    first: NonNull<AtomicU64>,
+    len: usize,
+}
+
+// SAFETY: SM-4: `first` is only ever used as `&[AtomicU64]`, which is Send and Sync, and the
+// mapping behind it is Send and Sync and kept alive by the Arc (SM-6).
+unsafe impl Send for RawWords {}
+// SAFETY: as for Send.
+unsafe impl Sync for RawWords {}
+
+impl RawWords {
+    /// All words of a mapping.
+    pub(crate) fn whole(mapping: Mapping) -> Self {
+        let first = NonNull::new(mapping.file_start().cast())
+            .expect("the file lies behind a guard page because the mapping was made so");
+        Self { first, len: mapping.file_bytes / 8, mapping: Arc::new(mapping) }
+    }
+
+    /// The words `first..first + len`, if there are as many.
+    pub(crate) fn window(&self, first: usize, len: usize) -> Option<Self> {
+        let start = self.atomics().get(first..first.checked_add(len)?)?.as_ptr();
+        let first = NonNull::new(start.cast_mut())?;
+        Some(Self { mapping: Arc::clone(&self.mapping), first, len })
+    }
+
+    /// The words as atomics. When the mapping is read-only (SM-3) they must only be loaded, and
+    /// relaxed, because no other access is sure to work on read-only memory.
+    #[inline]
+    pub(crate) fn atomics(&self) -> &[AtomicU64] {
+        // SAFETY: `first` and `len` name a part of the mapped file (`whole`, `window`), which stays
+        // mapped while `self` holds the Arc (SM-6) and never faults (SM-2); page-aligned start plus
+        // whole words keeps the alignment; other processes write only through atomics (SM-4).
+        unsafe { slice::from_raw_parts(self.first.as_ptr(), self.len) }
+    }
+
+    /// The low 32 bits of a word, for the kernel's futex calls. Rust code must not access it: it
+    /// accesses the word as 64 bits (SM-4).
+    ///
+    /// # Panics
+    ///
+    /// When `index` is out of bounds.
+    pub(crate) fn futex_half(&self, index: usize) -> &AtomicU32 {
+        const LOW_HALF: usize = if cfg!(target_endian = "little") { 0 } else { 1 };
+        let word: *mut u64 = self.atomics()[index].as_ptr();
+        // SAFETY: both halves lie in the word, which is in bounds by the index above and lives as
+        // long as `self` (SM-6); four bytes are aligned; it is not accessed by Rust code (SM-4).
+        unsafe { AtomicU32::from_ptr(word.cast::<u32>().add(LOW_HALF)) }
+    }
+
+    pub(crate) fn access(&self) -> Access {
+        self.mapping.access
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+
+    use rustix::io::Errno;
+    use rustix::mm::{MprotectFlags, mprotect};
+
+    use super::*;
+    use crate::{OwnedSegment, SegmentInfo};
+
+    const INFO: SegmentInfo =
+        SegmentInfo { kind: 1, generation: 1, layout_version: 1, layout_hash: 1 };
+
+    #[test]
+    fn a_sealed_segment_cannot_be_mapped_writable() {
+        let owned = OwnedSegment::create("corelane-test-raw", 8, INFO).unwrap();
+        let bytes = 2 * page_size();
+        let refused = Mapping::new(owned.fd(), bytes, Access::ReadWrite).unwrap_err();
+        let SegmentError::Os { call: "mmap", source } = refused else { panic!("{refused:?}") };
+        assert_eq!(source.raw_os_error(), Some(Errno::PERM.raw_os_error()));
+
+        let read_only = Mapping::new(owned.fd(), bytes, Access::ReadOnly).unwrap();
+        // SAFETY: the range is the mapping just made; the call is expected to change nothing.
+        let upgrade = unsafe {
+            let write = MprotectFlags::READ | MprotectFlags::WRITE;
+            mprotect(read_only.file_start(), bytes, write)
+        };
+        assert_eq!(upgrade, Err(Errno::ACCESS));
+    }
+
+    #[test]
+    fn guard_pages_lie_on_both_sides() {
+        let file = tempfile::tempfile().unwrap();
+        let page = page_size();
+        file.set_len(3 * page as u64).unwrap();
+        let mapping = Mapping::new(file.as_fd(), 3 * page, Access::ReadOnly).unwrap();
+        let start = mapping.file_start().addr();
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+        let permissions = |address: usize| {
+            maps.lines().find_map(|line| {
+                let (range, rest) = line.split_once(' ')?;
+                let (from, to) = range.split_once('-')?;
+                let from = usize::from_str_radix(from, 16).ok()?;
+                let to = usize::from_str_radix(to, 16).ok()?;
+                (from..to).contains(&address).then(|| rest[..4].to_owned())
+            })
+        };
+        assert_eq!(permissions(start - 1).as_deref(), Some("---p"));
+        assert_eq!(permissions(start).as_deref(), Some("r--s"));
+        assert_eq!(permissions(start + 3 * page - 1).as_deref(), Some("r--s"));
+        assert_eq!(permissions(start + 3 * page).as_deref(), Some("---p"));
+    }
+
+    #[test]
+    fn the_futex_half_is_the_low_half() {
+        let words = OwnedSegment::create("corelane-test-raw", 8, INFO).unwrap().words().clone();
+        words.store_relaxed(2, 0x1111_2222_3333_4444);
+        // Two sizes of access do not mix in one program; the kernel's view is asked instead.
+        let outcome = crate::futex::wait_any(
+            &[crate::futex::Waiter { words: &words, index: 2, expected: 0x3333_4444 }],
+            Some(std::time::Duration::ZERO),
+        );
+        assert_eq!(outcome.unwrap(), crate::futex::WaitOutcome::TimedOut);
+    }
+}

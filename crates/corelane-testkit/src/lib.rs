@@ -1,0 +1,3 @@
+//! Conformance suites and the process harness of the tests.
+
+pub mod backend;

@@ -1,0 +1,62 @@
+//! Project chores behind `cargo xtask`: `verify`, `fix` and `tidy`.
+//!
+//! It checks and formats; it builds nothing that is shipped and downloads nothing.
+#![forbid(unsafe_code)]
+
+mod fix;
+mod tidy;
+mod verify;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Project chores")]
+struct Arguments {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Run everything that CI runs, cheapest first, changing no file
+    Verify {
+        /// Run the remaining steps after one has failed
+        #[arg(long)]
+        keep_going: bool,
+        /// Print the steps and run none
+        #[arg(long)]
+        list: bool,
+    },
+    /// Format the code and apply what clippy can mend by itself
+    Fix,
+    /// Check the house rules that the compiler does not know
+    Tidy,
+}
+
+fn main() -> ExitCode {
+    let root = workspace_root();
+    let outcome = match Arguments::parse().chore {
+        Chore::Verify { list: true, .. } => verify::list(),
+        Chore::Verify { keep_going, .. } => verify::run(&root, keep_going),
+        Chore::Fix => fix::run(&root),
+        Chore::Tidy => tidy::run(&root),
+    };
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The folder above this package; cargo sets the variable for `cargo run`.
+fn workspace_root() -> PathBuf {
+    let package = std::env::var_os("CARGO_MANIFEST_DIR")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+    package.parent().unwrap_or(Path::new(".")).to_path_buf()
+}

@@ -59,6 +59,7 @@ pub enum TellError {
 pub struct Context<'a> {
     pub(crate) me: AgentId,
     pub(crate) asked: Option<Envelope>,
+    pub(crate) now_ns: u64,
     pub(crate) outbox: &'a mut Outbox,
 }
 
@@ -66,6 +67,13 @@ impl Context<'_> {
     /// The agent's own address.
     pub fn me(&self) -> AgentId {
         self.me
+    }
+
+    /// Nanoseconds of the machine's monotonic clock, read after the message at hand had arrived.
+    ///
+    /// A worker reads the clock once for a batch of messages; they are stamped with this time.
+    pub fn now_ns(&self) -> u64 {
+        self.now_ns
     }
 
     /// Sends a message and does not wait for anything.
@@ -131,14 +139,14 @@ impl Context<'_> {
         let asked = self.asked.ok_or(TellError::NotAsked)?;
         let receiver = asked.sender;
         let envelope = Envelope { receiver, flags, sender: self.me, ..asked };
-        let envelope = Envelope { timestamp_ns: monotonic_ns(), ..envelope };
+        let envelope = Envelope { timestamp_ns: self.now_ns, ..envelope };
         self.outbox.send(&envelope, payload, true)?;
         self.asked = None;
         Ok(())
     }
 
     fn envelope(&self) -> Envelope {
-        Envelope { sender: self.me, timestamp_ns: monotonic_ns(), ..Envelope::default() }
+        Envelope { sender: self.me, timestamp_ns: self.now_ns, ..Envelope::default() }
     }
 }
 

@@ -18,7 +18,7 @@ use corelane_shm::{
     futex::{self, FutexError, Waiter},
 };
 use corelane_transport::{
-    AgentId, Endpoint, Flags, Idle, Message, ReceiveError, SendError, WaitPolicy,
+    AgentId, Endpoint, Flags, Idle, Message, ReceiveError, SendError, WaitPolicy, monotonic_ns,
 };
 use thiserror::Error;
 
@@ -26,8 +26,10 @@ use crate::agent::{Agent, Command, Context, Outbox, Reporter};
 
 /// Longest sleep while messages wait for full lanes: nobody rings when a lane has room again.
 const FULL_SLEEP_MAX: Duration = Duration::from_millis(1);
-/// Messages handled between two looks at commands and at the lanes out.
-const TURN_BUDGET: usize = 256;
+/// Batches handled between two looks at commands and at the lanes out.
+const TURN_BATCHES: usize = 16;
+/// Messages taken out of the lanes at once.
+const BATCH: usize = 16;
 
 /// Why a worker ended although nobody stopped it.
 #[derive(Debug, Error)]
@@ -93,6 +95,7 @@ pub struct Worker {
     inbox: mpsc::Receiver<Command>,
     handle: WorkerHandle,
     seen: u64,
+    now_ns: u64,
     totals: WorkerTotals,
 }
 
@@ -116,6 +119,7 @@ impl Worker {
             inbox,
             handle,
             seen,
+            now_ns: 0,
             totals: WorkerTotals::default(),
         }
     }
@@ -131,12 +135,12 @@ impl Worker {
     /// - [`WorkerError`]: the node is broken, or the kernel refuses to wait.
     pub fn run(mut self, wait: WaitPolicy) -> Result<WorkerTotals, WorkerError> {
         let mut idle = Idle::new(wait);
-        let mut message = Message::default();
+        let mut batch: Box<[Message; BATCH]> = Box::default();
         while self.obey() {
             let has_moved = self.outbox.flush()?;
-            if self.turn(&mut message)? > 0 || has_moved {
+            if self.turn(&mut batch)? > 0 || has_moved {
                 self.outbox.flush()?;
-                idle.reset();
+                idle.worked();
             } else if let Some(mut timeout) = idle.step() {
                 if self.outbox.has_queued() {
                     timeout = timeout.min(FULL_SLEEP_MAX);
@@ -147,7 +151,7 @@ impl Worker {
             }
         }
         self.outbox.flush()?;
-        Ok(self.totals)
+        Ok(WorkerTotals { malformed: self.outbox.endpoint.malformed(), ..self.totals })
     }
 
     /// Carries out commands; false once the worker is to stop.
@@ -157,6 +161,7 @@ impl Worker {
             return true;
         }
         self.seen = control;
+        self.now_ns = monotonic_ns();
         while let Ok(command) = self.inbox.try_recv() {
             for index in 0..self.agents.len() {
                 self.enter(index, None, |agent, cx| agent.on_command(cx, &command));
@@ -165,16 +170,18 @@ impl Worker {
         !self.handle.is_stopping.load(Ordering::Acquire)
     }
 
-    fn turn(&mut self, message: &mut Message) -> Result<usize, WorkerError> {
-        for handled in 0..TURN_BUDGET {
-            match self.outbox.endpoint.receive(message) {
-                Ok(true) => self.deliver(message),
-                Ok(false) => return Ok(handled),
-                Err(ReceiveError::Malformed(_)) => self.totals.malformed += 1,
-                Err(error) => return Err(error.into()),
+    fn turn(&mut self, batch: &mut [Message; BATCH]) -> Result<usize, WorkerError> {
+        let mut handled = 0;
+        for _ in 0..TURN_BATCHES {
+            let count = self.outbox.endpoint.receive_many(batch)?;
+            if count == 0 {
+                break;
             }
+            self.now_ns = monotonic_ns();
+            batch[..count].iter().for_each(|message| self.deliver(message));
+            handled += count;
         }
-        Ok(TURN_BUDGET)
+        Ok(handled)
     }
 
     #[inline]
@@ -198,7 +205,7 @@ impl Worker {
         let asked = message.map(|message| *message.envelope());
         let asked = asked.filter(|envelope| envelope.flags.contains(Flags::ASK));
         let me = AgentId(self.first.wrapping_add(index as u32));
-        let mut cx = Context { me, asked, outbox: &mut self.outbox };
+        let mut cx = Context { me, asked, now_ns: self.now_ns, outbox: &mut self.outbox };
         let Some(agent) = self.agents.get_mut(index).and_then(Option::as_mut) else {
             let _ = cx.reply_error("this agent is not running");
             return false;

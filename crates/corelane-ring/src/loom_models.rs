@@ -2,7 +2,7 @@
 
 use loom::thread;
 
-use crate::{Bell, HeapWords, ReadWords, Shape, Sleeper, latency};
+use crate::{Bell, HeapWords, ReadWords, Shape, Sleeper, WriteWords, latency};
 
 fn ring(
     slots: usize,
@@ -69,6 +69,47 @@ fn latency_wraps_at_capacity_four() {
         let (mut producer, mut consumer) = ring(4);
         let sender = thread::spawn(move || send_all(&mut producer, 5));
         receive_all(&mut consumer, 5);
+        sender.join().expect("because the sender does not panic");
+    });
+}
+
+/// What the consumer did before it released a slot is done when the producer claims it again: C2
+/// and P2 put reading a record before writing over it (RB-4).
+///
+/// loom never lets a load see a store that comes after it, so no payload can tell that the order
+/// is missing; the consumer leaves a receipt that the producer must find.
+#[test]
+fn latency_reuse_comes_after_the_release() {
+    loom::model(|| {
+        let (mut producer, mut consumer) = ring(2);
+        let receipts = HeapWords::new(2);
+        let found = receipts.clone();
+        let sender = thread::spawn(move || {
+            for value in 1..=4 {
+                loop {
+                    match producer.claim() {
+                        Ok(claim) => {
+                            let receipt = found.load_relaxed(value as usize % 2);
+                            assert_eq!(receipt, if value > 2 { value - 2 } else { 0 });
+                            claim.commit(16);
+                            break;
+                        }
+                        Err(latency::ClaimError::Full { .. }) => thread::yield_now(),
+                        Err(other) => panic!("{other}"),
+                    }
+                }
+            }
+        });
+        for value in 1..=4 {
+            loop {
+                if let Some(record) = consumer.peek().expect("because no peer lies") {
+                    receipts.store_relaxed(value as usize % 2, value);
+                    record.consume();
+                    break;
+                }
+                thread::yield_now();
+            }
+        }
         sender.join().expect("because the sender does not panic");
     });
 }

@@ -160,7 +160,7 @@ impl Driver {
             }
             if moved > 0 {
                 self.stats.publish(switch.totals());
-                idle.reset();
+                idle.worked();
                 continue;
             }
             let Some(timeout) = idle.step() else { continue };

@@ -18,6 +18,8 @@ pub struct WaitPolicy {
     pub spins: u32,
     /// Looks in a row with the core offered to others between them.
     pub yields: u32,
+    /// Busy turns in a row after which the core is offered to others; 0 for never.
+    pub busy_turns: u32,
     /// Longest sleep, so that even a bug elsewhere is noticed.
     pub sleep_max: Duration,
 }
@@ -25,9 +27,11 @@ pub struct WaitPolicy {
 impl WaitPolicy {
     /// For a thread that has its core for itself: it spins for some hundred microseconds.
     pub const EXCLUSIVE: Self =
-        Self { spins: 20_000, yields: 16, sleep_max: Duration::from_millis(50) };
-    /// For a thread that shares its core: spinning would only keep the others from working.
-    pub const SHARED: Self = Self { spins: 1, yields: 64, sleep_max: Duration::from_millis(50) };
+        Self { spins: 20_000, yields: 16, busy_turns: 0, sleep_max: Duration::from_millis(50) };
+    /// For a thread that shares its core: spinning would only keep the others from working, and
+    /// so would working on until the kernel takes the core away.
+    pub const SHARED: Self =
+        Self { spins: 1, yields: 64, busy_turns: 16, sleep_max: Duration::from_millis(50) };
 
     /// The policy for a thread by whether its core is its own.
     pub const fn for_core(is_exclusive: bool) -> Self {
@@ -35,29 +39,37 @@ impl WaitPolicy {
     }
 }
 
-/// Where a thread stands between two pieces of work.
+/// Where a thread stands between two turns of its loop.
 #[derive(Debug)]
 pub struct Idle {
     policy: WaitPolicy,
     looks: u32,
+    busy_turns: u32,
 }
 
 impl Idle {
     /// Starts awake.
     pub const fn new(policy: WaitPolicy) -> Self {
-        Self { policy, looks: 0 }
+        Self { policy, looks: 0, busy_turns: 0 }
     }
 
-    /// There was work: begin again with spinning.
+    /// There was work in this turn: the next idle one begins with spinning again. Where the core
+    /// is shared, it is offered to the others once in a while.
     #[inline]
-    pub fn reset(&mut self) {
+    pub fn worked(&mut self) {
         self.looks = 0;
+        self.busy_turns += 1;
+        if self.busy_turns == self.policy.busy_turns {
+            self.busy_turns = 0;
+            std::thread::yield_now();
+        }
     }
 
     /// There was none: spins or yields once, or returns how long to sleep at most.
     #[inline]
     pub fn step(&mut self) -> Option<Duration> {
-        let WaitPolicy { spins, yields, sleep_max } = self.policy;
+        let WaitPolicy { spins, yields, sleep_max, .. } = self.policy;
+        self.busy_turns = 0;
         if self.looks < spins {
             std::hint::spin_loop();
         } else if self.looks < spins + yields {
@@ -76,13 +88,13 @@ mod tests {
 
     #[test]
     fn waits_in_order_and_begins_again_after_work() {
-        let policy = WaitPolicy { spins: 3, yields: 2, sleep_max: Duration::from_millis(1) };
+        let policy = WaitPolicy { spins: 3, yields: 2, ..WaitPolicy::EXCLUSIVE };
         let mut idle = Idle::new(policy);
         for _ in 0..2 {
             assert!((0..5).all(|_| idle.step().is_none()));
             assert_eq!(idle.step(), Some(policy.sleep_max));
             assert_eq!(idle.step(), Some(policy.sleep_max));
-            idle.reset();
+            idle.worked();
         }
     }
 

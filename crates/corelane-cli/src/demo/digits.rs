@@ -151,7 +151,8 @@ impl<'d> Pass<'d> {
             recovery_ms: None,
             killed: None,
             time: Duration::ZERO,
-            waited_ns: Histogram::new(2).expect("because two digits are valid"),
+            waited_ns: Histogram::new_with_bounds(1, ASK_TIMEOUT_NS, 2)
+                .expect("because the bounds are valid"),
         };
         let kill = kill_after.map(|after| Kill {
             after: after as usize,

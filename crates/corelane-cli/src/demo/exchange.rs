@@ -5,7 +5,7 @@ use std::{cell::RefCell, ops::Range, rc::Rc};
 
 use corelane_agent::{Agent, Command, Context};
 use corelane_plugin::ModelAgent;
-use corelane_transport::{AgentId, Flags, Message, monotonic_ns};
+use corelane_transport::{AgentId, Flags, Message};
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
@@ -105,7 +105,7 @@ impl ExchangeAgent {
         }
         if index < exchange.speakers {
             for _ in 0..exchange.window {
-                self.speak(cx, monotonic_ns());
+                self.speak(cx, cx.now_ns());
             }
         }
     }
@@ -124,7 +124,8 @@ impl ExchangeAgent {
 
     fn exchange(&mut self, cx: &mut Context<'_>, message: &Message) {
         let sent_ns = unseal(message.payload());
-        let now_ns = monotonic_ns();
+        // Read once per batch, after it arrived: a round trip comes out a little longer than it was.
+        let now_ns = cx.now_ns();
         let flags = message.envelope().flags;
         {
             let mut stats = self.stats.borrow_mut();

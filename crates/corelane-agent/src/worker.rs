@@ -14,11 +14,12 @@ use std::{
 };
 
 use corelane_shm::{
-    WordsRw,
+    OwnedSegment, SegmentError, SegmentInfo, WordsRw,
     futex::{self, FutexError, Waiter},
 };
 use corelane_transport::{
-    AgentId, Endpoint, Flags, Idle, Message, ReceiveError, SendError, WaitPolicy, monotonic_ns,
+    AgentId, Endpoint, Flags, Idle, LAYOUT_HASH, LAYOUT_VERSION, Message, ReceiveError, SendError,
+    WaitPolicy, monotonic_ns,
 };
 use thiserror::Error;
 
@@ -31,10 +32,13 @@ const TURN_BATCHES: usize = 16;
 /// Messages taken out of the lanes at once.
 const BATCH: usize = 16;
 
-/// Why a worker ended although nobody stopped it.
+/// Why a worker did not start, or ended although nobody stopped it.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum WorkerError {
+    /// The word that commands ring at could not be made.
+    #[error("worker's control word could not be made: {0}")]
+    Control(#[from] SegmentError),
     /// The node's side of a lane out is corrupt.
     #[error("node is broken: {0}")]
     Send(#[from] SendError),
@@ -100,28 +104,35 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Makes a worker over an attached endpoint. `control` is a word of this process that nobody
-    /// else uses; `reporter` receives what agents report to the node.
+    /// Makes a worker over an attached endpoint; `reporter` receives what agents report to the node.
+    ///
+    /// # Errors
+    /// - [`WorkerError::Control`]: the word that commands ring at could not be made.
     pub fn new(
         endpoint: Endpoint,
         first: AgentId,
         agents: Vec<Box<dyn Agent>>,
-        control: WordsRw,
         reporter: Reporter,
-    ) -> Self {
+    ) -> Result<Self, WorkerError> {
+        let info = SegmentInfo {
+            kind: 0,
+            generation: 0,
+            layout_version: LAYOUT_VERSION,
+            layout_hash: LAYOUT_HASH,
+        };
+        let control = OwnedSegment::create("corelane-worker-control", 1, info)?.into_words();
         let (commands, inbox) = mpsc::channel();
-        let seen = control.load_acquire(0);
         let handle = WorkerHandle { commands, is_stopping: Arc::default(), control };
-        Self {
+        Ok(Self {
             first: first.0,
             agents: agents.into_iter().map(Some).collect(),
             outbox: Outbox::new(endpoint, reporter),
             inbox,
             handle,
-            seen,
+            seen: 0,
             now_ns: 0,
             totals: WorkerTotals::default(),
-        }
+        })
     }
 
     /// The handle that commands and stops this worker from other threads.

@@ -14,10 +14,22 @@ use clap::{Parser, Subcommand};
 /// How a command ends, in the terms of the shell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Exit {
-    Ok = 0,
-    Failed = 1,
-    CheckFailed = 3,
-    Interrupted = 130,
+    Ok,
+    Failed,
+    CheckFailed,
+    /// Ended in order because of this signal.
+    Signal(u8),
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Ok => 0,
+            Exit::Failed => 1,
+            Exit::CheckFailed => 3,
+            Exit::Signal(number) => 128 + number,
+        })
+    }
 }
 
 /// A hardware-aware fabric for fleets of cooperating agents.
@@ -50,5 +62,5 @@ pub fn main(version: &'static str) -> ExitCode {
         anstream::eprintln!("corelane: {error:#}");
         Exit::Failed
     });
-    ExitCode::from(exit as u8)
+    exit.into()
 }

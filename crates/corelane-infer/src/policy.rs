@@ -2,11 +2,11 @@
 //! probes nothing, measures nothing and starts nothing.
 //!
 //! Invariants, checked below over every small case:
-//! - PL-1: every device of the snapshots is either chosen or rejected with a reason, never both.
-//! - PL-2: `unmet` is present exactly when a device was asked for and the chosen one is another
+//! - DP-1: every device of the snapshots is either chosen or rejected with a reason, never both.
+//! - DP-2: `unmet` is present exactly when a device was asked for and the chosen one is another
 //!   or none. No setting silences it.
-//! - PL-3: under `Forbid` the chosen device is one that was asked for.
-//! - PL-4: among the devices that could have been chosen none has a lower predicted cost.
+//! - DP-3: under `Forbid` the chosen device is one that was asked for.
+//! - DP-4: among the devices that could have been chosen none has a lower predicted cost.
 
 use std::fmt;
 

@@ -52,24 +52,24 @@ fn check(asked: &Asked, fallback: Fallback, snapshots: &[Snapshot], usable: &[bo
     let decision = choose(&request, snapshots, &config);
     let context = || format!("asked={asked} fallback={fallback} {snapshots:?}\n{decision}");
 
-    // PL-1, in the order of the snapshots.
+    // DP-1, in the order of the snapshots.
     let chosen = decision.chosen.as_ref().map(|c| &c.device);
     let others: Vec<_> =
         snapshots.iter().map(|s| &s.device).filter(|d| Some(*d) != chosen).collect();
     let rejected: Vec<_> = decision.rejected.iter().map(|r| &r.device).collect();
-    assert_eq!(rejected, others, "PL-1 {}", context());
+    assert_eq!(rejected, others, "DP-1 {}", context());
 
-    // PL-2
+    // DP-2
     let is_specific = *asked != Asked::default();
     let is_met = chosen.is_some_and(|d| asked.matches(d));
-    assert_eq!(decision.unmet.is_some(), is_specific && !is_met, "PL-2 {}", context());
+    assert_eq!(decision.unmet.is_some(), is_specific && !is_met, "DP-2 {}", context());
 
-    // PL-3
+    // DP-3
     if fallback == Fallback::Forbid {
-        assert!(chosen.is_none() || is_met, "PL-3 {}", context());
+        assert!(chosen.is_none() || is_met, "DP-3 {}", context());
     }
 
-    // PL-4, against a second formulation: filter, then take the minimum.
+    // DP-4, against a second formulation: filter, then take the minimum.
     let candidates = |is_asked: bool| {
         let fits = |(s, ok): &(&Snapshot, &bool)| **ok && asked.matches(&s.device) == is_asked;
         snapshots.iter().zip(usable).filter(fits).map(|(s, _)| predicted(s, &config)).min()
@@ -78,7 +78,7 @@ fn check(asked: &Asked, fallback: Fallback, snapshots: &[Snapshot], usable: &[bo
         Fallback::Forbid => candidates(true),
         _ => candidates(true).or_else(|| candidates(false)),
     };
-    assert_eq!(decision.chosen.as_ref().map(|c| c.cost_ns), best, "PL-4 {}", context());
+    assert_eq!(decision.chosen.as_ref().map(|c| c.cost_ns), best, "DP-4 {}", context());
 }
 
 #[test]

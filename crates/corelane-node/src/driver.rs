@@ -10,7 +10,8 @@ use std::{
 use corelane_agent::{
     Command,
     supervisor::{
-        Action, ChildId, ChildSpec, Event, Generation, RestartPolicy, Supervisor, SupervisorConfig,
+        Action, ChildId, ChildSpec, Event, ExitReason, Generation, RestartPolicy, Supervisor,
+        SupervisorConfig,
     },
 };
 use corelane_router::{ClientId, Router};
@@ -38,6 +39,8 @@ const STOP_NS_MAX: u64 = 2_000_000_000;
 const SEND_PATIENCE: Duration = Duration::from_millis(500);
 /// Connections that are not attached yet, at most; more are closed at once.
 const HANDSHAKES_MAX: usize = 64;
+/// Packets that one connection may have handled before the others have their turn.
+const PACKETS_PER_TURN: usize = 64;
 /// Longest wait of the driver, so that deadlines are noticed.
 const POLL_MAX: Duration = Duration::from_millis(250);
 
@@ -191,19 +194,7 @@ impl Driver {
 
     fn read_connections(&mut self) {
         for mut connection in std::mem::take(&mut self.connections) {
-            let is_open = loop {
-                match connection.channel.recv(Some(Duration::ZERO)) {
-                    Ok(packet) => match self.handle(&mut connection, packet) {
-                        Ok(()) => {}
-                        Err(refusal) => {
-                            self.refuse(&connection, refusal);
-                            break false;
-                        }
-                    },
-                    Err(ChannelError::TimedOut) => break true,
-                    Err(_) => break false,
-                }
-            };
+            let is_open = self.read_connection(&mut connection);
             if is_open {
                 self.connections.push(connection);
             } else if let Phase::Attached(client, _) = connection.phase {
@@ -211,6 +202,21 @@ impl Driver {
                 self.obey(Request::Kill(client));
             }
         }
+    }
+
+    /// Handles what one client sent; false when the connection is to be closed.
+    fn read_connection(&mut self, connection: &mut Connection) -> bool {
+        for _ in 0..PACKETS_PER_TURN {
+            let packet = match connection.channel.recv(Some(Duration::ZERO)) {
+                Ok(packet) => packet,
+                Err(error) => return matches!(error, ChannelError::TimedOut),
+            };
+            if let Err(refusal) = self.handle(connection, packet) {
+                self.refuse(connection, refusal);
+                return false;
+            }
+        }
+        true
     }
 
     fn handle(&mut self, connection: &mut Connection, packet: Packet) -> Result<(), Refusal> {
@@ -299,7 +305,12 @@ impl Driver {
     fn reap(&mut self) {
         for index in 0..self.children.len() {
             let Some(child) = &self.children[index] else { continue };
-            let Ok(Some(exit)) = child.pidfd.reap() else { continue };
+            let exit = match child.pidfd.reap() {
+                Ok(None) => continue,
+                Ok(Some(exit)) => exit_reason(exit),
+                // Somebody else in this process reaped it: it is gone all the same.
+                Err(_) => ExitReason::Failed { code: -1 },
+            };
             let (generation, is_up) = (child.generation, child.is_up);
             self.children[index] = None;
             let client = ClientId(index as u16);
@@ -313,7 +324,7 @@ impl Driver {
                 continue;
             }
             let detached = self.routers.iter().map(|router| router.detach(client).undelivered);
-            let (undelivered, reason) = (detached.sum(), exit_reason(exit));
+            let (undelivered, reason) = (detached.sum(), exit);
             self.epoch += 1;
             self.supervise(Event::ChildExited { id, generation, reason });
             (self.on_event)(NodeEvent::Down { client, generation, reason, undelivered });
@@ -371,8 +382,9 @@ impl Driver {
 
     fn stop_child(&mut self, id: ChildId, generation: Generation) {
         let client = ClientId(id.0 as u16);
-        let attached = self.connections.iter().find(|connection| {
-            matches!(connection.phase, Phase::Attached(of, which) if (of, which) == (client, generation))
+        let attached = self.connections.iter().find(|connection| match connection.phase {
+            Phase::Attached(of, which) => (of, which) == (client, generation),
+            _ => false,
         });
         let stop = control::encode(&ToClient::Stop {});
         let is_told =

@@ -4,7 +4,10 @@ use std::{collections::VecDeque, thread};
 
 use proptest::prelude::*;
 
-use crate::{ClaimError, HeapWords, PeekError, Shape, ShapeError, WriteWords, latency};
+use crate::{
+    Bell, ClaimError, HeapWords, PeekError, ReadWords, Shape, ShapeError, Sleeper, WriteWords,
+    latency,
+};
 
 type Producer = latency::Producer<HeapWords, HeapWords>;
 type Consumer = latency::Consumer<HeapWords, HeapWords>;
@@ -118,6 +121,27 @@ fn bytes_are_packed_little_endian_and_padded() {
     let record = consumer.peek().expect("because no peer lies").expect("because it was sent");
     assert_eq!([record.word(0), record.word(1)], [u64::MAX, 0x0807_0605_0403_0201]);
     assert_eq!(record.word(2), 9);
+}
+
+/// Once per sleep, never while the receiver is awake: each ring costs a system call (RB-7).
+#[test]
+fn a_bell_rings_once_per_sleep() {
+    let (sleep, bells) = (HeapWords::new(8), HeapWords::new(8));
+    let mut sleeper = Sleeper::new(sleep.clone(), 3);
+    let mut bell = Bell::new(bells.clone(), 5, sleep, 3);
+    for sleeps in 1..4 {
+        assert!(!bell.ring(), "nobody sleeps yet");
+        sleeper.prepare();
+        assert!(bell.ring());
+        assert!(!bell.ring(), "this sleep was rung for");
+        assert_eq!(bells.load_acquire(5), sleeps);
+        sleeper.finish();
+        assert!(!bell.ring(), "it is awake again");
+        sleeper.prepare();
+        sleeper.finish();
+        sleeper.finish();
+        assert!(!bell.ring(), "it slept and nobody rang");
+    }
 }
 
 #[derive(Debug, Clone)]

@@ -68,12 +68,11 @@ impl Running {
         let (report, reports) = mpsc::channel();
         let (started, handle) = mpsc::channel();
         let thread = thread::spawn(move || {
-            let control = pairing::create("corelane-test-control", 8).into_words();
             let reporter = move |command| {
                 // The test may not care.
                 let _ = report.send(command);
             };
-            let worker = Worker::new(endpoint, first, agents(), control, Box::new(reporter));
+            let worker = Worker::new(endpoint, first, agents(), Box::new(reporter)).unwrap();
             started.send(worker.handle()).expect("because the test waits for it");
             worker.run(SLEEPY)
         });

@@ -124,7 +124,7 @@ impl ExchangeAgent {
 
     fn exchange(&mut self, cx: &mut Context<'_>, message: &Message) {
         let sent_ns = unseal(message.payload());
-        // Read once per batch, after it arrived: a round trip comes out a little longer than it was.
+        // Read once per batch, after it arrived: a round trip comes out a little too long.
         let now_ns = cx.now_ns();
         let flags = message.envelope().flags;
         {

@@ -17,6 +17,7 @@ use super::{
     exchange::{Exchange, Exchanged, partners},
     fabric::Fabric,
 };
+use crate::terminal;
 
 /// Between the command and the measured time: caches warm up, the pace settles.
 const WARM_UP: Duration = Duration::from_millis(200);
@@ -29,18 +30,19 @@ pub(super) struct Load {
     speakers: u32,
     window: u32,
     time: Duration,
+    what: &'static str,
 }
 
 impl Load {
     /// All agents speak.
     pub(super) fn full(args: &DemoArgs) -> Self {
         let time = Duration::from_secs_f64(args.load_seconds);
-        Self { seed: args.seed, speakers: u32::MAX, window: args.window, time }
+        Self { seed: args.seed, speakers: u32::MAX, window: args.window, time, what: "load" }
     }
 
     /// One agent speaks, one question at a time.
     pub(super) fn quiet(args: &DemoArgs, time: Duration) -> Self {
-        Self { seed: args.seed, speakers: 1, window: 1, time }
+        Self { seed: args.seed, speakers: 1, window: 1, time, what: "quiet load" }
     }
 }
 
@@ -88,9 +90,12 @@ pub(super) fn run(
     let body = serde_json::to_value(&exchange)?;
     fabric.command(Command { name: "exchange".to_owned(), body });
 
-    // Nothing of this process runs while it is measured but the routers.
+    // Drawn once: nothing of this process but the routers runs while it is measured.
+    let bar = terminal::bar(1, load.what);
+    bar.tick();
     let speaking = fabric.workers.iter().filter(|range| range.start < 1 + speakers).count();
     await_quiet(fabric, speaking, WARM_UP + load.time, interrupt)?;
+    bar.finish_and_clear();
     let counted = collect(fabric, interrupt)?;
     let mut rtt = Histogram::new(2).expect("because two digits are valid");
     let mut total = Exchanged::default();

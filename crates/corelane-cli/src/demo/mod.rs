@@ -12,7 +12,7 @@ mod worker;
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -71,33 +71,35 @@ fn seconds(text: &str) -> Result<f64, String> {
     Err(format!("{text} is not from 0.1 to 3600"))
 }
 
-/// Set by the first Ctrl-C or SIGTERM; the second ends the process at once.
+/// Set by the first Ctrl-C or SIGTERM to the number of the signal; the second ends the process at
+/// once.
 #[derive(Debug, Clone)]
-pub(crate) struct Interrupt(Arc<AtomicBool>);
+pub(crate) struct Interrupt(Arc<AtomicUsize>);
 
 impl Interrupt {
     fn install() -> anyhow::Result<Self> {
-        let flag = Arc::new(AtomicBool::new(false));
+        let (number, is_set) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
         for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
             let code = 128 + signal;
-            signal_hook::flag::register_conditional_shutdown(signal, code, flag.clone())?;
-            signal_hook::flag::register(signal, flag.clone())?;
+            signal_hook::flag::register_conditional_shutdown(signal, code, is_set.clone())?;
+            signal_hook::flag::register(signal, is_set.clone())?;
+            signal_hook::flag::register_usize(signal, number.clone(), signal as usize)?;
         }
-        Ok(Self(flag))
+        Ok(Self(number))
     }
 
     /// An error once the user wants to stop.
     fn check(&self) -> anyhow::Result<()> {
-        if self.0.load(Ordering::Relaxed) {
-            bail!(Interrupted);
+        match self.0.load(Ordering::Relaxed) {
+            0 => Ok(()),
+            signal => bail!(Interrupted(signal as u8)),
         }
-        Ok(())
     }
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("interrupted")]
-struct Interrupted;
+#[error("interrupted by signal {0}")]
+struct Interrupted(u8);
 
 /// Runs the demo.
 pub(crate) fn run(args: &DemoArgs) -> anyhow::Result<Exit> {
@@ -110,11 +112,11 @@ pub(crate) fn run(args: &DemoArgs) -> anyhow::Result<Exit> {
             }
             Ok(if is_good { Exit::Ok } else { Exit::CheckFailed })
         }
-        Err(error) if error.is::<Interrupted>() => {
-            eprintln!("corelane: interrupted, workers and router are stopped");
-            Ok(Exit::Interrupted)
+        Err(error) => {
+            let Interrupted(signal) = error.downcast()?;
+            eprintln!("corelane: interrupted, workers and routers are stopped");
+            Ok(Exit::Signal(signal))
         }
-        Err(error) => Err(error),
     }
 }
 

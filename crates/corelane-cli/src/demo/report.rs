@@ -166,26 +166,20 @@ impl Section {
     pub(super) fn load(&self, load: &Loaded, quiet: &Loaded, pingpong: &PingPong) {
         let (rtt, alone) = (load.rtt(), quiet.rtt());
         let row = |what: &str, rtt: RoundTrip| {
-            format!(
-                "  {what:<20} p50 {:>8}  p99 {:>8}  p99.9 {:>8}  max {:>8}\n",
-                nanoseconds(rtt.p50),
-                nanoseconds(rtt.p99),
-                nanoseconds(rtt.p999),
-                nanoseconds(rtt.max)
-            )
+            let [p50, p99, p999, max] = [rtt.p50, rtt.p99, rtt.p999, rtt.max].map(nanoseconds);
+            format!("  {what:<7} p50 {p50}, p99 {p99}, p99.9 {p999}, max {max}\n")
         };
         let body = format!(
-            "  {:.2} million routed messages per second over {:.1} s, 64-byte payload,\n  {:.0} % \
-             to another process; {} sent, {} with a wrong checksum at the reader\n{}{}  {:<20} \
-             {:.0} ns between router and worker",
+            "  {:.2} million routed messages per second over {:.1} s, 64-byte payload, {:.0} % to \
+             another process\n  {} sent and read, {} with a wrong checksum\n  round trips:\n{}{}  \
+             bare    one cache line between router and worker, {:.0} ns",
             load.msgs_per_s / 1e6,
             load.time.as_secs_f64(),
             load.cross_share * 100.0,
             load.sent,
             load.corrupt,
-            row("round trip, loaded", rtt),
-            row("round trip, alone", alone),
-            "bare ping-pong",
+            row("loaded", rtt),
+            row("alone", alone),
             pingpong.round_trip_ns(),
         );
         self.print("4. Load", &body);
@@ -220,11 +214,11 @@ impl Section {
     }
 }
 
-/// A time with a unit that leaves at most four digits before the point.
+/// A time in the unit that suits it.
 fn nanoseconds(ns: u64) -> String {
     match ns {
         0..10_000 => format!("{ns} ns"),
-        10_000..10_000_000 => format!("{:.1} us", ns as f64 / 1e3),
+        10_000..1_000_000 => format!("{:.1} us", ns as f64 / 1e3),
         _ => format!("{:.1} ms", ns as f64 / 1e6),
     }
 }

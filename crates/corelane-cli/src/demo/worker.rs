@@ -9,9 +9,8 @@ use corelane_backend_tract::TractBackend;
 use corelane_infer::{Backend, InferConfig, ModelSource, Program, Request, Snapshot, choose};
 use corelane_node::{Client, Link};
 use corelane_plugin::{ModelAgent, ModelService};
-use corelane_shm::{OwnedSegment, SegmentInfo};
 use corelane_topology::{CpuSet, Role, pin_current_thread_to};
-use corelane_transport::{LAYOUT_HASH, LAYOUT_VERSION, WaitPolicy};
+use corelane_transport::WaitPolicy;
 
 use super::{
     assets,
@@ -73,15 +72,8 @@ pub(crate) fn work(args: &WorkerArgs) -> anyhow::Result<Exit> {
         Box::new(ExchangeAgent::new(ModelAgent::new(service.clone()), stats.clone()))
     };
     let agents = (0..client.welcome().agent_count).map(agent).collect();
-    let info = SegmentInfo {
-        kind: 0,
-        generation: client.welcome().generation,
-        layout_version: LAYOUT_VERSION,
-        layout_hash: LAYOUT_HASH,
-    };
-    let control = OwnedSegment::create("corelane-worker-control", 8, info)?.into_words();
     let reporter = Box::new(client.reporter());
-    let worker = Worker::new(endpoint, client.agent_first(), agents, control, reporter);
+    let worker = Worker::new(endpoint, client.agent_first(), agents, reporter)?;
     let handle = worker.handle();
     thread::Builder::new().name("corelane-link".into()).spawn(move || {
         loop {

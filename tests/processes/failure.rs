@@ -1,0 +1,58 @@
+//! The kill: whenever it comes, every digit is answered once, and nothing is left.
+
+use corelane_testkit::process::{Place, Signal};
+
+use crate::{SEED, memory, report::Report, start, wait_for_workers};
+
+/// The short form of `scripts/soak`.
+#[test]
+fn whenever_a_worker_is_killed_every_digit_is_answered_once() {
+    let mut random = fastrand::Rng::with_seed(SEED);
+    let place = Place::new();
+    let mut with_redelivery = 0;
+    for kill_after in [1, random.u32(2..1796), random.u32(2..1796), 1796] {
+        let seed = random.u32(..);
+        let arguments =
+            format!("demo --json --load-seconds 0.1 --kill-after {kill_after} --seed {seed}");
+        println!("corelane {arguments}");
+        let report = Report::of(&start(&place, &arguments).wait());
+        report.assert_held();
+        assert_eq!(report.killed_after, kill_after);
+        with_redelivery += u32::from(report.redelivered > 0);
+        place.assert_empty();
+    }
+    // After the last but one answer a single question is open, perhaps at the other worker.
+    assert!(with_redelivery >= 3, "{with_redelivery} of 4 runs delivered anything again");
+}
+
+#[test]
+fn when_the_node_is_killed_its_workers_leave_and_the_next_run_cleans_up() {
+    let place = Place::new();
+    let demo = start(&place, "demo --json --load-seconds 30");
+    let workers = wait_for_workers(&demo, 2);
+    demo.signal(Signal::KILL);
+    // It ends only when nobody holds its stderr any more: the workers are gone by themselves.
+    let ended = demo.wait();
+    assert_eq!(ended.code(), 128 + 9);
+    assert_eq!(place.processes(), []);
+    assert!(workers.iter().all(|pid| memory::lanes(*pid).is_empty()));
+    let left = place.files();
+    assert_eq!(left.len(), 1, "a socket without a listener was expected: {left:?}");
+
+    Report::of(&start(&place, "demo --json --load-seconds 0.1").wait()).assert_held();
+    place.assert_empty();
+}
+
+#[test]
+fn a_worker_that_is_killed_from_outside_during_the_load_is_an_error_and_not_a_hang() {
+    let place = Place::new();
+    let demo = start(&place, "demo --json --load-seconds 30");
+    let workers = wait_for_workers(&demo, 2);
+    let worker = i32::try_from(workers[0]).ok().and_then(rustix::process::Pid::from_raw);
+    let worker = worker.expect("a process id is positive");
+    rustix::process::kill_process(worker, Signal::KILL).expect("it lives");
+    let ended = demo.wait();
+    assert_eq!((ended.code(), ended.stdout.as_str()), (1, ""));
+    assert!(ended.stderr.starts_with("corelane: "), "{}", ended.stderr);
+    place.assert_empty();
+}

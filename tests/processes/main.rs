@@ -1,0 +1,40 @@
+//! The binary as its users meet it: real processes, real terminals, real signals.
+//!
+//! Every run has a place of its own and leaves nothing in it. Speed is not judged here.
+
+mod cores;
+mod demo;
+mod failure;
+mod memory;
+mod report;
+mod signals;
+mod terminal;
+mod usage;
+
+use std::process::Command;
+
+use corelane_testkit::process::{Output, Place, Running};
+
+/// Seed of all that these tests draw; printed with every failure.
+const SEED: u64 = 20_261_121;
+
+/// A command of the binary under test.
+fn corelane(place: &Place, arguments: &str) -> Command {
+    let mut command = place.command(env!("CARGO_BIN_EXE_corelane"));
+    command.args(arguments.split_whitespace());
+    command
+}
+
+/// Starts the binary with both outputs in pipes.
+fn start<'place>(place: &'place Place, arguments: &str) -> Running<'place> {
+    place.start(corelane(place, arguments), Output::Pipes)
+}
+
+/// Waits until every worker of a demo has mapped its lanes, and gives their process ids.
+fn wait_for_workers(demo: &Running<'_>, count: usize) -> Vec<u32> {
+    demo.wait_until("workers with mapped lanes", || {
+        let workers = demo.descendants().into_iter().map(|process| process.pid);
+        let attached: Vec<u32> = workers.filter(|pid| memory::lanes(*pid).len() == 2).collect();
+        (attached.len() == count).then_some(attached)
+    })
+}

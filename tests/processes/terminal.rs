@@ -1,0 +1,81 @@
+//! `corelane demo` on terminals: widths, colours, progress.
+
+use std::num::NonZeroU16;
+
+use corelane_testkit::process::{Output, Place};
+use vt100::{Color, Parser};
+
+use crate::corelane;
+
+/// More rows than a demo prints, so that nothing scrolls away.
+const ROWS: u16 = 500;
+
+struct Terminals {
+    stdout: Parser,
+    stderr: Parser,
+    /// What was written to the second terminal over time.
+    progress: String,
+}
+
+/// Runs a demo on two terminals and shows what each has on its screen at the end.
+fn run(columns: u16, variables: &[(&str, &str)]) -> Terminals {
+    let place = Place::new();
+    let mut command = corelane(&place, "demo --load-seconds 0.1");
+    command.envs(variables.iter().copied());
+    let ended = place.start(command, Output::Terminals { columns }).wait();
+    assert_eq!(ended.code(), 0, "{}\n{}", ended.stdout, ended.stderr);
+    place.assert_empty();
+    let screen = |text: &str| {
+        let size = |n| NonZeroU16::new(n).expect("it is not zero");
+        let mut parser = Parser::new(size(ROWS), size(columns), 0);
+        for character in text.chars() {
+            parser.process(character.to_string().as_bytes());
+            let (row, _) = parser.screen().cursor_position();
+            let is_wrapped = row > 0 && parser.screen().row_wrapped(row - 1);
+            assert!(!is_wrapped, "wider than {columns} columns:\n{}", parser.screen().contents());
+        }
+        parser
+    };
+    let (stdout, stderr) = (screen(&ended.stdout), screen(&ended.stderr));
+    Terminals { stdout, stderr, progress: ended.stderr }
+}
+
+impl Terminals {
+    fn assert_whole(&self) {
+        let text = self.stdout.screen().contents();
+        for section in ["1. Machine", "2. Fabric", "3. Real input", "4. Load", "5. Failure"] {
+            assert!(text.contains(section), "{section} is missing:\n{text}");
+        }
+        assert!(text.contains("everything held"), "{text}");
+        assert!(!text.contains(['\u{fffd}', '\u{1b}']), "garbage:\n{text}");
+        assert_eq!(self.stderr.screen().contents().trim(), "", "progress was not taken back");
+    }
+
+    fn has_color(&self) -> bool {
+        let (rows, columns) = self.stdout.screen().size();
+        let cells = (0..rows.get()).flat_map(|row| (0..columns.get()).map(move |c| (row, c)));
+        cells.filter_map(|(row, column)| self.stdout.screen().cell(row, column)).any(|cell| {
+            cell.fgcolor() != Color::Default || cell.bgcolor() != Color::Default || cell.bold()
+        })
+    }
+}
+
+#[test]
+fn eighty_columns_have_colour_and_progress_beside_the_output() {
+    let terminals = run(80, &[]);
+    terminals.assert_whole();
+    assert!(terminals.has_color());
+    assert!(terminals.progress.contains("digits"), "{:?}", terminals.progress);
+}
+
+#[test]
+fn forty_columns_are_enough() {
+    run(40, &[]).assert_whole();
+}
+
+#[test]
+fn no_color_is_obeyed_on_a_terminal() {
+    let terminals = run(80, &[("NO_COLOR", "1")]);
+    terminals.assert_whole();
+    assert!(!terminals.has_color());
+}

@@ -1,10 +1,10 @@
 //! Corelane: a hardware-aware fabric for fleets of cooperating agents.
 //!
-//! Messages travel over pinned, NUMA-aware rings in sealed shared memory; a node hosts the routers
-//! and supervises worker processes; agents answer, with a model where one is needed. This package
+//! Messages travel over pinned rings in sealed shared memory; a node hosts the routers and
+//! supervises worker processes; agents answer, with a model where one is needed. This package
 //! re-exports the crates that it is made of; `docs/ARCHITECTURE.md` is the map.
 //!
-//! A fabric within one process, with one agent that answers, needs no socket and no daemon:
+//! A fabric within one process, with one agent that answers:
 //!
 //! ```
 //! use corelane::agent::{Agent, Asker, Context, Worker};

@@ -30,11 +30,11 @@ fn start<'place>(place: &'place Place, arguments: &str) -> Running<'place> {
     place.start(corelane(place, arguments), Output::Pipes)
 }
 
-/// Waits until every worker of a demo has mapped its lanes, and gives their process ids.
+/// Waits until every worker of a demo is attached, and gives their process ids.
 fn wait_for_workers(demo: &Running<'_>, count: usize) -> Vec<u32> {
-    demo.wait_until("workers with mapped lanes", || {
+    demo.wait_until("attached workers", || {
         let workers = demo.descendants().into_iter().map(|process| process.pid);
-        let attached: Vec<u32> = workers.filter(|pid| memory::lanes(*pid).len() == 2).collect();
-        (attached.len() == count).then_some(attached)
+        let attached = workers.filter(|worker| memory::are_attached(demo.pid(), *worker));
+        Some(attached.collect::<Vec<_>>()).filter(|attached| attached.len() == count)
     })
 }

@@ -20,6 +20,13 @@ pub(crate) fn lanes(pid: u32) -> Vec<Lanes> {
     maps.lines().filter_map(parse).collect()
 }
 
+/// Whether node and worker have each other's segments: the worker's two are mapped in both.
+pub(crate) fn are_attached(node: u32, worker: u32) -> bool {
+    let (ours, theirs) = (lanes(node), lanes(worker));
+    let is_shared = |lanes: &Lanes| ours.iter().any(|other| other.inode == lanes.inode);
+    theirs.len() == 2 && theirs.iter().all(is_shared)
+}
+
 /// `7f3d17001000-7f3d17183000 r--s 00000000 00:01 10863    /memfd:corelane-client (deleted)`
 fn parse(line: &str) -> Option<Lanes> {
     let fields: Vec<&str> = line.split_whitespace().collect();

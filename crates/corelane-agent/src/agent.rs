@@ -11,7 +11,8 @@ use corelane_transport::{
 use serde_json::Value;
 use thiserror::Error;
 
-/// Messages that a worker queues while its lanes are full, before `tell` and `ask` refuse.
+/// Messages of one priority that a worker queues while its lanes are full, before `tell` and `ask`
+/// refuse.
 ///
 /// Replies are not refused: there are at most as many as questions that others may have open.
 pub const QUEUED_MAX: usize = 65_536;

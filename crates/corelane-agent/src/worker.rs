@@ -27,8 +27,11 @@ use crate::agent::{Agent, Command, Context, Outbox, Reporter};
 
 /// Longest sleep while messages wait for full lanes: nobody rings when a lane has room again.
 const FULL_SLEEP_MAX: Duration = Duration::from_millis(1);
-/// Batches handled between two looks at commands and at the lanes out.
+/// Batches handled between two looks at commands and at the lanes out, at most.
 const TURN_BATCHES: usize = 16;
+/// Time after which a turn ends before its batches do: agents that are slow hold back neither
+/// commands nor the slots that their senders wait for.
+const TURN_NS: u64 = 100_000;
 /// Messages taken out of the lanes at once.
 const BATCH: usize = 16;
 
@@ -79,7 +82,7 @@ impl WorkerHandle {
         self.wake();
     }
 
-    /// Ends the worker's loop after the message at hand.
+    /// Ends the worker's loop after the turn at hand; what it cannot send at once is not sent.
     pub fn stop(&self) {
         self.is_stopping.store(true, Ordering::Release);
         self.wake();
@@ -104,7 +107,8 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Makes a worker over an attached endpoint; `reporter` receives what agents report to the node.
+    /// Makes a worker over an attached endpoint; `reporter` receives what agents report to the
+    /// node.
     ///
     /// # Errors
     /// - [`WorkerError::Control`]: the word that commands ring at could not be made.
@@ -183,6 +187,7 @@ impl Worker {
 
     fn turn(&mut self, batch: &mut [Message; BATCH]) -> Result<usize, WorkerError> {
         let mut handled = 0;
+        let mut begun_ns = None;
         for _ in 0..TURN_BATCHES {
             let count = self.outbox.endpoint.receive_many(batch)?;
             if count == 0 {
@@ -191,6 +196,9 @@ impl Worker {
             self.now_ns = monotonic_ns();
             batch[..count].iter().for_each(|message| self.deliver(message));
             handled += count;
+            if self.now_ns - *begun_ns.get_or_insert(self.now_ns) >= TURN_NS {
+                break;
+            }
         }
         Ok(handled)
     }

@@ -2,6 +2,7 @@
 //! worker processes. It carries out what the supervisor decides, and waits in `poll` otherwise.
 
 use std::{
+    collections::VecDeque,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     sync::{Arc, mpsc},
     time::Duration,
@@ -33,11 +34,12 @@ use crate::{
 
 /// How long a process may take from its start, or from its connection, to its lanes.
 const START_NS_MAX: u64 = 30_000_000_000;
-/// How long a worker may take to stop in order before it is killed.
+/// How long a worker may take to end, once it is told to or has hung up, before it is killed.
 const STOP_NS_MAX: u64 = 2_000_000_000;
 /// How long a client may take to make room for a control packet.
 const SEND_PATIENCE: Duration = Duration::from_millis(500);
-/// Connections that are not attached yet, at most; more are closed at once.
+/// Connections of strangers that are not attached yet, at most; more are closed at once. As many
+/// again are kept free for the node's own workers.
 const HANDSHAKES_MAX: usize = 64;
 /// Packets that one connection may have handled before the others have their turn.
 const PACKETS_PER_TURN: usize = 64;
@@ -89,6 +91,8 @@ enum Phase {
 
 pub(crate) struct Driver {
     listener: Listener,
+    inbox: mpsc::Receiver<Request>,
+    requests: VecDeque<Request>,
     specs: Vec<WorkerSpec>,
     supervisor: Supervisor,
     plan: Plan,
@@ -104,6 +108,7 @@ pub(crate) struct Driver {
 impl Driver {
     pub(crate) fn new(
         listener: Listener,
+        inbox: mpsc::Receiver<Request>,
         specs: Vec<WorkerSpec>,
         supervision: SupervisorConfig,
         plan: Plan,
@@ -114,6 +119,8 @@ impl Driver {
         let children = ids.map(|id| ChildSpec { id, policy: RestartPolicy::Permanent }).collect();
         Ok(Self {
             listener,
+            inbox,
+            requests: VecDeque::new(),
             supervisor: Supervisor::new(supervision, children)?,
             plan,
             routers,
@@ -127,12 +134,13 @@ impl Driver {
         })
     }
 
-    pub(crate) fn run(mut self, inbox: &mpsc::Receiver<Request>, mailbox: &Mailbox) {
+    pub(crate) fn run(mut self, mailbox: &Mailbox) {
         self.supervise(Event::Start);
         while !self.is_finished {
             self.wait(mailbox.bell.as_fd());
             let _ = rustix::io::read(&*mailbox.bell, &mut [0; 8]);
-            while let Ok(request) = inbox.try_recv() {
+            self.requests.extend(self.inbox.try_iter());
+            while let Some(request) = self.requests.pop_front() {
                 self.obey(request);
             }
             self.accept();
@@ -185,7 +193,14 @@ impl Driver {
     fn accept(&mut self) {
         while let Ok(channel) = self.listener.accept(Some(Duration::ZERO)) {
             let deadline_ns = monotonic_ns() + START_NS_MAX;
-            if self.connections.len() < HANDSHAKES_MAX + self.specs.len() {
+            let is_attached = |one: &&Connection| matches!(one.phase, Phase::Attached(..));
+            let attached = self.connections.iter().filter(is_attached).count();
+            let peer = channel.peer_credentials();
+            let mut children = self.children.iter().flatten();
+            let is_child = peer.is_ok_and(|peer| children.any(|child| child.pid == peer.pid));
+            // Strangers that say nothing never keep a worker out.
+            let limit = if is_child { 2 * HANDSHAKES_MAX } else { HANDSHAKES_MAX };
+            if self.connections.len() - attached < limit {
                 let phase = Phase::Connected;
                 self.connections.push(Connection { channel, phase, deadline_ns });
             }
@@ -198,9 +213,16 @@ impl Driver {
             if is_open {
                 self.connections.push(connection);
             } else if let Phase::Attached(client, _) = connection.phase {
-                // A worker that hangs up has nothing more to do here, alive or not.
-                self.obey(Request::Kill(client));
+                self.expect_end(client);
             }
+        }
+    }
+
+    /// A worker that hung up has nothing more to do here. It has time to end by itself, so that
+    /// what is reported is how it ended and not that it was killed.
+    fn expect_end(&mut self, client: ClientId) {
+        if let Some(Some(child)) = self.children.get_mut(client.0 as usize) {
+            child.deadline_ns.get_or_insert(monotonic_ns() + STOP_NS_MAX);
         }
     }
 
@@ -209,7 +231,12 @@ impl Driver {
         for _ in 0..PACKETS_PER_TURN {
             let packet = match connection.channel.recv(Some(Duration::ZERO)) {
                 Ok(packet) => packet,
-                Err(error) => return matches!(error, ChannelError::TimedOut),
+                Err(ChannelError::TimedOut) => return true,
+                Err(ChannelError::Closed) => return false,
+                Err(error) => {
+                    self.refuse(connection, broken(&error));
+                    return false;
+                }
             };
             if let Err(refusal) = self.handle(connection, packet) {
                 self.refuse(connection, refusal);
@@ -299,6 +326,9 @@ impl Driver {
         // It is told if it listens; it is cut off in any case.
         let _ = connection.channel.send(&packet, &[], Some(Duration::ZERO));
         (self.on_event)(NodeEvent::Refused { reason });
+        if let Phase::Attached(client, _) = connection.phase {
+            self.obey(Request::Kill(client));
+        }
     }
 
     /// Notices workers that ended: drains their lanes, then lets the supervisor decide.
@@ -325,6 +355,11 @@ impl Driver {
             }
             let detached = self.routers.iter().map(|router| router.detach(client).undelivered);
             let (undelivered, reason) = (detached.sum(), exit);
+            // No router speaks of this generation any more; what one said before must not be
+            // held against the next.
+            self.requests.extend(self.inbox.try_iter());
+            self.requests
+                .retain(|request| !matches!(request, Request::Corrupt(of, _) if *of == client));
             self.epoch += 1;
             self.supervise(Event::ChildExited { id, generation, reason });
             (self.on_event)(NodeEvent::Down { client, generation, reason, undelivered });

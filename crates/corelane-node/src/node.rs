@@ -4,11 +4,7 @@ use std::{
     io,
     ops::Range,
     path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-        mpsc,
-    },
+    sync::{Arc, Mutex, PoisonError, mpsc},
     thread,
 };
 
@@ -154,7 +150,7 @@ pub struct Node {
     routers: Arc<[Router]>,
     table: SharedTable,
     plan: Plan,
-    clients: AtomicU64,
+    clients: Mutex<usize>,
     driver: Option<thread::JoinHandle<()>>,
 }
 
@@ -175,7 +171,7 @@ impl Node {
         }
         let table = Arc::new(ArcSwap::from_pointee(table));
         let plan = Plan { shape: config.lanes, routers: config.routers.len() };
-        let clients = AtomicU64::new(config.workers.len() as u64);
+        let clients = Mutex::new(config.workers.len());
 
         let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
             .map_err(|errno| NodeError::Os { what: "eventfd", source: errno.into() })?;
@@ -185,6 +181,7 @@ impl Node {
         let listener = Listener::bind(&config.socket)?;
         let driver = Driver::new(
             listener,
+            inbox,
             config.workers,
             config.supervision,
             plan,
@@ -194,7 +191,7 @@ impl Node {
         let bell = mailbox.clone();
         let driver = thread::Builder::new()
             .name("corelane-node".into())
-            .spawn(move || driver.run(&inbox, &bell))
+            .spawn(move || driver.run(&bell))
             .map_err(|source| NodeError::Os { what: "thread start", source })?;
         Ok(Self { mailbox, routers, table, plan, clients, driver: Some(driver) })
     }
@@ -204,9 +201,10 @@ impl Node {
     /// # Errors
     /// - [`NodeError`]: the addresses are taken, there are too many clients, or memory is short.
     pub fn attach_local(&self, agents: Range<u32>) -> Result<Endpoint, NodeError> {
-        let client = self.clients.fetch_add(1, Ordering::Relaxed) as usize;
-        check_count("clients", client + 1, 1, CLIENTS_MAX)?;
-        let client = ClientId(client as u16);
+        // Held to the end: two callers must not build on the same table.
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        check_count("clients", *clients + 1, 1, CLIENTS_MAX)?;
+        let client = ClientId(*clients as u16);
         let table = self.table.load().with(agents, client)?;
         let (ours, theirs) = (self.plan.create(Side::Node, 1)?, self.plan.create(Side::Client, 1)?);
         let clone = |fd: std::os::fd::BorrowedFd<'_>| {
@@ -217,10 +215,12 @@ impl Node {
         let peer = self.plan.open(Side::Client, clone(theirs.fd())?)?;
         let ports = self.plan.ports(ours, &peer)?;
         let endpoint = self.plan.endpoint(theirs, &node)?;
+        // The table first: a router must know the client's agents before it sees their messages.
+        self.table.store(Arc::new(table));
         for (router, port) in self.routers.iter().zip(ports) {
             router.attach(client, port);
         }
-        self.table.store(Arc::new(table));
+        *clients += 1;
         Ok(endpoint)
     }
 

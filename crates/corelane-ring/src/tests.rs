@@ -176,10 +176,14 @@ proptest! {
             match step {
                 Step::Push => match push(&mut producer, next) {
                     Ok(()) => { model.push_back(next); next += 1; }
-                    Err(ClaimError::Full { .. }) => prop_assert!(model.len() > slots - slots / 4 - 1),
+                    Err(ClaimError::Full { .. }) => {
+                        prop_assert!(model.len() > slots - slots / 4 - 1);
+                    }
                     Err(other) => prop_assert!(false, "{other}"),
                 },
-                Step::Abort => if let Ok(mut claim) = producer.claim() { claim.write(0, &[u64::MAX]) },
+                Step::Abort => {
+                    let _ = producer.claim().map(|mut claim| claim.write(0, &[u64::MAX]));
+                }
                 Step::Pop => prop_assert_eq!(pop(&mut consumer), model.pop_front()),
                 Step::Peek => {
                     let seen = consumer.peek().expect("because no peer lies").map(|r| r.word(0));

@@ -14,8 +14,10 @@ use crate::{
     port::{self, LaneShape, Port, PortError, RECORD_WORDS_MAX, SECTIONS_MAX},
 };
 
-/// Every how many messages the low priority goes first, so that it always moves.
+/// Every how many messages the low priority goes first, so that it always moves; half a turn
+/// later the normal one does, so that neither starves under a flood of high ones.
 const LOW_TURN: u32 = 32;
+const NORMAL_TURN: u32 = LOW_TURN / 2;
 
 /// Why a message was not sent.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -143,15 +145,17 @@ impl Endpoint {
     /// - [`ReceiveError::Peer`]: the node is broken; detach.
     #[inline]
     pub fn receive(&mut self, message: &mut Message) -> Result<bool, ReceiveError> {
-        if self.received == LOW_TURN {
-            self.received = 0;
-            if self.receive_from(Priority::Low, message)? {
-                return Ok(true);
-            }
-        }
-        for priority in Priority::ALL {
+        let first = match self.received {
+            LOW_TURN => Some(Priority::Low),
+            NORMAL_TURN => Some(Priority::Normal),
+            _ => None,
+        };
+        self.received %= LOW_TURN;
+        for priority in first.into_iter().chain(Priority::ALL) {
             if self.receive_from(priority, message)? {
-                self.received += 1;
+                // The low one of a turn does not count: turns keep their distance.
+                let is_low_turn = (first, priority) == (Some(Priority::Low), Priority::Low);
+                self.received += u32::from(!is_low_turn);
                 return Ok(true);
             }
         }

@@ -21,6 +21,8 @@ use std::fmt;
 
 use thiserror::Error;
 
+use crate::port;
+
 /// Version of the memory layout; another version is refused in the handshake.
 pub const LAYOUT_VERSION: u32 = 1;
 /// Words of the envelope in a record, without the commit word.
@@ -40,10 +42,10 @@ const FIELDS: &[(&str, usize, usize)] = &[
     ("priority", 40, 4),
     ("reserved", 44, 4),
     ("payload", 48, 16),
-    ("section.sleep", 0, 64),
-    ("section.bell", 64, 64),
-    ("section.cursors", 128, 192),
-    ("section.lanes", 512, 0),
+    ("section.sleep", port::SLEEP * 8, 64),
+    ("section.bell", port::BELL * 8, 64),
+    ("section.cursors", port::CURSORS * 8, 192),
+    ("section.lanes", port::SECTION_HEADER_WORDS * 8, 0),
 ];
 
 /// Hash (FNV-1a) of every field's name, offset and size: two builds whose bytes differ cannot

@@ -11,11 +11,11 @@ use thiserror::Error;
 use crate::envelope::{Envelope, HEADER_BYTES, HEADER_WORDS, Priority};
 
 const LINE_WORDS: usize = 8;
-const SLEEP: usize = 0;
-const BELL: usize = LINE_WORDS;
-const CURSORS: usize = 2 * LINE_WORDS;
+pub(crate) const SLEEP: usize = 0;
+pub(crate) const BELL: usize = LINE_WORDS;
+pub(crate) const CURSORS: usize = 2 * LINE_WORDS;
 /// Words before the lanes of a section; 512 bytes, so that lanes start on a pair of lines.
-const SECTION_HEADER_WORDS: usize = 8 * LINE_WORDS;
+pub(crate) const SECTION_HEADER_WORDS: usize = 8 * LINE_WORDS;
 
 /// Most sections (routers) of one segment.
 pub const SECTIONS_MAX: usize = 64;

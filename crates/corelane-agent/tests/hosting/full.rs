@@ -1,6 +1,8 @@
 //! A worker whose lanes are full: what it accepted is sent in order, what it cannot take is refused
 //! (WK-2).
 
+use std::sync::mpsc;
+
 use corelane_agent::{QUEUED_MAX, TellError};
 use corelane_transport::{AgentId, Priority};
 
@@ -34,6 +36,38 @@ fn more_than_the_lanes_hold_is_queued_and_arrives_in_order() {
         port.flush();
     }
     assert_eq!(expected, [0, COUNT, COUNT]);
+    worker.stop();
+}
+
+/// What is queued goes first, also when the lane has room again.
+#[test]
+fn nothing_overtakes_what_is_queued() {
+    let (endpoint, mut port) = pair(4);
+    let (go, may_go) = mpsc::channel();
+    let worker = Running::start(endpoint, FIRST, || {
+        vec![Box::new(Acts(move |cx: &mut corelane_agent::Context<'_>, _: Call<'_>| {
+            let mut tell = |number: u8| cx.tell(AgentId(1), 0, Priority::Normal, &[number]);
+            for number in 0..6 {
+                tell(number).expect("because the queue takes it");
+            }
+            cx.report("queued", serde_json::Value::Null);
+            may_go.recv().expect("because the test sends it");
+            let told = cx.tell(AgentId(1), 0, Priority::Normal, &[6]);
+            told.expect("because the queue takes it");
+        }))]
+    });
+    worker.command("go");
+    assert_eq!(worker.report(), "queued");
+    for number in 0..4 {
+        assert_eq!(try_take(&mut port).map(|told| told.payload), Some(vec![number]));
+    }
+    assert_eq!(try_take(&mut port), None);
+    port.flush();
+    go.send(()).expect("because the agent waits for it");
+    for number in 4..7 {
+        assert_eq!(take(&mut port).payload, [number]);
+        port.flush();
+    }
     worker.stop();
 }
 

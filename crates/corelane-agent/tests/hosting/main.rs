@@ -139,6 +139,7 @@ fn take(port: &mut Port) -> Received {
             return received;
         }
         port.flush();
+        // tidy: sleep because it ends with the bell, not with time
         sleep(&mut [port], None, HOUR).expect("because the kernel can wait");
     }
 }

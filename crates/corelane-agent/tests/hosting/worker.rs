@@ -1,8 +1,8 @@
 //! A worker with its agents: messages, questions, panics, commands, the end.
 
-use std::cell::Cell;
+use std::{cell::Cell, sync::mpsc, thread};
 
-use corelane_agent::{Agent, Context, TellError, WorkerError, WorkerTotals};
+use corelane_agent::{Agent, Command, Context, TellError, WorkerError, WorkerHandle, WorkerTotals};
 use corelane_ring::{ClaimError, PeekError};
 use corelane_transport::{AgentId, Envelope, Flags, LaneShape, Priority, ReceiveError, SendError};
 
@@ -252,16 +252,32 @@ fn commands_reach_every_agent_of_a_sleeping_worker() {
     assert_eq!(worker.stop(), WorkerTotals::default());
 }
 
-/// What an agent sent before the stop is sent, and what was not read is not handled.
+/// What an agent sent in the worker's last turn wakes the router as well.
 #[test]
-fn a_stop_ends_a_sleeping_worker_and_flushes_its_lanes() {
-    let (endpoint, mut port) = pair(16);
-    let worker = Running::start(endpoint, FIRST, || {
-        vec![boxed(|cx, _| cx.tell(AgentId(1), 0, Priority::Low, b"last").expect("room"))]
+fn a_stop_ends_a_sleeping_worker_and_rings_for_its_last_words() {
+    const SLEEP: usize = 0;
+    let shape = LaneShape::new(4, 2).expect("because the shape is valid");
+    let (client, node) = pairing::sides(shape, 1);
+    let (give, handle) = mpsc::channel::<WorkerHandle>();
+    let worker = Running::start(pairing::endpoint(&client, shape, 1), FIRST, || {
+        vec![boxed(move |cx, _| {
+            cx.tell(AgentId(1), 0, Priority::Low, b"last").expect("because there is room");
+            handle.recv().expect("because the test sends it").stop();
+        })]
     });
-    worker.command("go");
+    give.send(worker.handle.clone()).expect("because the agent lives");
+    let (handle, body) = (worker.handle.clone(), serde_json::Value::Null);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while client.peer.load_acquire(SLEEP).is_multiple_of(2) {
+                thread::yield_now();
+            }
+            handle.command(Command { name: "go".to_owned(), body });
+        });
+        let mut port = pairing::port(&node, shape, 0);
+        assert_eq!(take(&mut port).payload, b"last");
+    });
     assert_eq!(worker.stop(), WorkerTotals::default());
-    assert_eq!(try_take(&mut port).map(|last| last.payload), Some(b"last".to_vec()));
 }
 
 #[test]

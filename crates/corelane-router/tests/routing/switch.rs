@@ -1,7 +1,7 @@
 //! What one turn does with a record, rule by rule.
 
 use corelane_router::{ClientId, RouterTotals, STALL_NS};
-use corelane_transport::{Envelope, Flags, Message, Priority};
+use corelane_transport::{Envelope, Flags, LaneShape, Message, Priority};
 
 use super::{Fabric, SLOTS, agent, envelope, pairing, receive, shape};
 
@@ -94,14 +94,38 @@ fn what_is_no_message_is_dropped_and_the_next_goes_on() {
 }
 
 #[test]
-fn high_goes_first_and_low_moves_in_the_same_turn() {
-    let mut fabric = Fabric::new(3);
-    for (number, priority) in [Priority::Low, Priority::Normal, Priority::High].iter().enumerate() {
-        fabric.send(0, 2, *priority, number as u64);
-        fabric.send(1, 2, *priority, 10 + number as u64);
+fn every_priority_moves_in_one_turn_and_low_a_little() {
+    const LANE: usize = 64;
+    let shape = LaneShape::new(LANE, 1).expect("because the shape is valid");
+    let (client, node) = pairing::sides(shape, 1);
+    let mut endpoint = pairing::endpoint(&client, shape, 1);
+    let mut fabric = Fabric::new(1);
+    fabric.switch.attach(ClientId(0), pairing::port(&node, shape, 0));
+    for priority in Priority::ALL {
+        for number in 0..LANE as u64 {
+            let envelope = envelope(0, 0, priority, 100 * priority as u64 + number);
+            endpoint.send(&envelope, b"").expect("because there is room");
+        }
     }
-    assert_eq!(fabric.turn(), 6);
-    assert_eq!(fabric.received(2), [2, 12, 1, 11, 0, 10]);
+    assert_eq!(fabric.turn(), LANE + LANE + 32);
+    assert_eq!(fabric.turn(), 32);
+    assert_eq!(fabric.totals(), totals(3 * LANE as u64));
+}
+
+/// Nonsense in the high lane is found before anything less urgent of that client is moved.
+#[test]
+fn the_most_urgent_lane_is_looked_at_first() {
+    const LANES: usize = 512 / 8;
+    let mut fabric = Fabric::new(2);
+    let (client, node) = pairing::sides(shape(), 1);
+    let mut endpoint = pairing::endpoint(&client, shape(), 1);
+    fabric.switch.attach(ClientId(0), pairing::port(&node, shape(), 0));
+    endpoint.send(&envelope(0, 1, Priority::Normal, 1), b"").expect("because there is room");
+    endpoint.send(&envelope(0, 1, Priority::Low, 2), b"").expect("because there is room");
+    client.own.store_release(LANES, 57 << 32 | 1);
+    assert_eq!(fabric.turn(), 0);
+    assert_eq!(fabric.switch.take_corrupt().len(), 1);
+    assert_eq!(fabric.received(1), []);
 }
 
 #[test]

@@ -5,12 +5,13 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
+    time::Duration,
 };
 
 use corelane_shm::process::{PidFd, Signal};
 use tempfile::TempDir;
 
-use super::{Running, capture::Capture};
+use super::{Running, WATCHDOG, capture::Capture};
 
 /// Variables that change what a program prints; a test sets those that it is about.
 const PRINT_VARIABLES: [&str; 5] = ["NO_COLOR", "CLICOLOR_FORCE", "CLICOLOR", "COLUMNS", "LC_ALL"];
@@ -43,6 +44,7 @@ pub struct Process {
 #[derive(Debug)]
 pub struct Place {
     folder: TempDir,
+    pub(super) watchdog: Duration,
 }
 
 impl Default for Place {
@@ -52,13 +54,22 @@ impl Default for Place {
 }
 
 impl Place {
-    /// Makes the folders.
+    /// Makes the folders; runs are watched for [`WATCHDOG`].
     ///
     /// # Panics
     /// When there is no room for them.
     pub fn new() -> Self {
+        Self::with_watchdog(WATCHDOG)
+    }
+
+    /// Makes the folders for runs that hang when they take longer than `watchdog`.
+    ///
+    /// # Panics
+    /// When there is no room for them.
+    pub fn with_watchdog(watchdog: Duration) -> Self {
         let folder = tempfile::Builder::new().prefix("corelane-test-").tempdir();
-        let place = Self { folder: folder.expect("the temporary folder is writable") };
+        let folder = folder.expect("the temporary folder is writable");
+        let place = Self { folder, watchdog };
         for folder in [place.runtime_folder(), place.temp_folder()] {
             fs::create_dir(folder).expect("the temporary folder is writable");
         }

@@ -8,7 +8,7 @@ use std::{
 
 use corelane_shm::process::{PidFd, Signal};
 
-use super::{Place, Process, WATCHDOG, capture::Capture};
+use super::{Place, Process, capture::Capture};
 
 /// Between two looks at a condition that nobody announces.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
@@ -53,7 +53,7 @@ impl<'place> Running<'place> {
         let child = command.stdin(Stdio::null()).spawn();
         let child = child.unwrap_or_else(|error| panic!("{command:?} did not start: {error}"));
         let pidfd = PidFd::open(child.id()).expect("a child has a pidfd");
-        let deadline = Instant::now() + WATCHDOG;
+        let deadline = Instant::now() + place.watchdog;
         Self { place, child, pidfd, stdout, stderr, deadline }
     }
 
@@ -110,7 +110,11 @@ impl<'place> Running<'place> {
         if !has_ended {
             let processes = self.place.processes();
             self.place.kill_all();
-            panic!("hangs after {} s: {processes:?}\n{}", WATCHDOG.as_secs(), self.printed());
+            panic!(
+                "hangs after {} s: {processes:?}\n{}",
+                self.place.watchdog.as_secs_f64(),
+                self.printed()
+            );
         }
         let status = self.child.wait().expect("a child can be reaped");
         let text = |bytes| String::from_utf8(bytes).expect("output is UTF-8");

@@ -114,12 +114,13 @@ enum Step {
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let words = shape().segment_words(1);
-    let value =
-        prop_oneof![any::<u64>(), 0u64..8, (0u64..64, 0u64..8).prop_map(|(h, l)| h << 32 | l)];
+    let commit = (0u64..64, 0u64..8).prop_map(|(length, sequence)| length << 32 | sequence);
+    let value = prop_oneof![any::<u64>(), 0u64..8, commit];
     let priority = || (0usize..3).prop_map(|index| Priority::ALL[index]);
     let step = prop_oneof![
         3 => (0..words, value.clone()).prop_map(|(index, value)| Step::Write(index, value)),
-        3 => (priority(), 0..SLOTS, value).prop_map(|(of, slot, word)| Step::Commit(of, slot, word)),
+        3 => (priority(), 0..SLOTS, value)
+            .prop_map(|(of, slot, word)| Step::Commit(of, slot, word)),
         4 => (priority(), 0usize..=16).prop_map(|(priority, bytes)| Step::Send(priority, bytes)),
         4 => Just(Step::Receive),
         1 => Just(Step::Flush),

@@ -52,6 +52,20 @@ fn low_moves_while_normal_never_ends() {
 }
 
 #[test]
+fn normal_and_low_move_while_high_never_ends() {
+    let (mut endpoint, mut port) = pair(128, 1);
+    for number in 0..100 {
+        port.send(&envelope(number, Priority::High), b"").expect("because there is room");
+    }
+    port.send(&envelope(200, Priority::Normal), b"").expect("because there is room");
+    port.send(&envelope(300, Priority::Low), b"").expect("because there is room");
+    let numbers = receive_all(&mut endpoint);
+    assert_eq!(numbers.len(), 102);
+    assert_eq!(numbers.iter().position(|&number| number == 200), Some(16));
+    assert_eq!(numbers.iter().position(|&number| number == 300), Some(32));
+}
+
+#[test]
 fn routers_take_turns() {
     let shape = LaneShape::new(16, 1).expect("because the shape is valid");
     let (client, node) = pairing::sides(shape, 3);

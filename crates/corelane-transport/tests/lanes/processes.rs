@@ -81,6 +81,7 @@ fn messages_cross_processes_and_come_back() {
                 assert_eq!((envelope.correlation, bytes), (answered, payload(answered)));
                 answered += 1;
             }
+            // tidy: sleep because it ends with the bell, not with time
             None => sleep(&mut [&mut port], None, HOUR).expect("because the kernel can wait"),
         }
     }

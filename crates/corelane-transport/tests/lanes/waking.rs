@@ -108,6 +108,7 @@ fn no_wake_up_is_lost_in_a_game_of_ping_pong() {
                     if let Some(taken) = take(&mut port, Priority::Normal) {
                         break taken;
                     }
+                    // tidy: sleep because it ends with the bell, not with time
                     sleep(&mut [&mut port], None, HOUR).expect("because the kernel can wait");
                 };
                 assert_eq!(taken.0.correlation, round);

@@ -1,0 +1,12 @@
+//! The control protocol over a real socket: a live node, worker processes, and clients that do not
+//! behave.
+//!
+//! A worker process is this test binary again, running one test in the role of the worker. What it
+//! asserts is seen by its exit code, or in what it reports.
+
+mod connection;
+mod hosted;
+mod limits;
+mod refusals;
+mod restarts;
+mod transcript;

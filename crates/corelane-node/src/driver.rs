@@ -312,12 +312,11 @@ impl Driver {
         }
         self.epoch += 1;
         connection.phase = Phase::Attached(client, generation);
-        let ready = control::encode(&ToClient::Ready {});
-        let sent = connection.channel.send(&ready, &[], Some(SEND_PATIENCE));
-        sent.map_err(|error| broken(&error))?;
         self.supervise(Event::ChildStarted { id: ChildId(client.0.into()), generation });
         (self.on_event)(NodeEvent::Up { client, generation, pid });
-        Ok(())
+        let ready = control::encode(&ToClient::Ready {});
+        let sent = connection.channel.send(&ready, &[], Some(SEND_PATIENCE));
+        sent.map_err(|error| broken(&error))
     }
 
     fn refuse(&mut self, connection: &Connection, refusal: Refusal) {

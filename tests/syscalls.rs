@@ -1,7 +1,7 @@
 //! A message makes no system call while both sides are awake: `strace` counts those of the threads
 //! that move messages, for a while within the load phase.
 //!
-//! `scripts/syscalls` runs this with the release build and a longer count. The bar is judged for
+//! `ci/syscalls` runs this with the release build and a longer count. The bar is judged for
 //! one router and one worker, each with a core for itself; the count for three threads on two cores
 //! is printed beside it.
 

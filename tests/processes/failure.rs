@@ -4,7 +4,7 @@ use corelane_testkit::process::{Place, Signal};
 
 use crate::{SEED, memory, report::Report, start, wait_for_workers};
 
-/// The short form of `scripts/soak`.
+/// The short form of `ci/soak`.
 #[test]
 fn whenever_a_worker_is_killed_every_digit_is_answered_once() {
     let mut random = fastrand::Rng::with_seed(SEED);

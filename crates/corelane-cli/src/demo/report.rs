@@ -108,7 +108,10 @@ impl Section {
             true => (bold.render().to_string(), bold.render_reset().to_string()),
             false => (String::new(), String::new()),
         };
-        anstream::println!("{on}{title}{off}\n{}\n", wrap(body.trim_end(), self.style.columns));
+        anstream::println!("{on}{title}{off}");
+        if !body.is_empty() {
+            anstream::println!("{}\n", wrap(body.trim_end(), self.style.columns));
+        }
     }
 
     pub(super) fn machine(&self, machine: &Machine) {

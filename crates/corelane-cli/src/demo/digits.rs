@@ -20,6 +20,8 @@ pub(super) const FEATURE: u32 = 1;
 pub(super) const OPEN_MAX: u32 = 64;
 /// A question without an answer is lost after this time.
 const ASK_TIMEOUT_NS: u64 = 30_000_000_000;
+/// Longest sleep of the source: between two looks at deadlines, and at the keyboard.
+const SLEEP_MAX: Duration = Duration::from_millis(50);
 /// The images that the model has never seen.
 const HELD_OUT: Range<usize> = 1200..1797;
 const MAGIC: &[u8] = b"CLDIGIT1";
@@ -118,11 +120,12 @@ pub(super) fn classify(
         let has_sent = fabric.asker.pump(|key| digits.images[key as usize])?;
         let has_answer = pass.take_answers(fabric)?;
         pass.kill_when_due(fabric)?;
-        pass.follow_events(fabric)?;
+        let events_seen = fabric.events_seen();
+        let has_event = pass.follow_events(fabric)?;
         pass.lost += fabric.asker.expire().len();
-        if !has_sent && !has_answer {
+        if !has_sent && !has_answer && !has_event {
             bar.set_position(pass.answered as u64);
-            fabric.asker.endpoint().sleep(None, Duration::from_millis(5))?;
+            fabric.sleep(events_seen, SLEEP_MAX)?;
         }
     }
     bar.finish_and_clear();
@@ -229,8 +232,10 @@ impl<'d> Pass<'d> {
         fabric.kill(kill.worker)
     }
 
-    fn follow_events(&mut self, fabric: &mut Fabric) -> anyhow::Result<()> {
+    fn follow_events(&mut self, fabric: &mut Fabric) -> anyhow::Result<bool> {
+        let mut has_event = false;
         while let Some(event) = fabric.event(Duration::ZERO)? {
+            has_event = true;
             match (event, &mut self.kill) {
                 (NodeEvent::Up { client, pid, generation }, Some(kill))
                     if client.0 as usize == kill.worker && generation > Generation(1) =>
@@ -254,7 +259,7 @@ impl<'d> Pass<'d> {
                 _ => {}
             }
         }
-        Ok(())
+        Ok(has_event)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Fewer cores than threads: waiting is yielding, and messages still move.
 
-use std::thread;
+use std::{fs, io, path::PathBuf, process, thread};
 
 use corelane_testkit::process::{Ended, Place};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
@@ -53,4 +53,58 @@ fn floating_threads_move() {
     let report = Report::of(&run_on(2, "demo --json --load-seconds 0.3 --floating --window 4"));
     report.assert_held();
     assert!(!report.is_pinned);
+}
+
+/// A cpuset of one CPU that the calling thread, and what it starts, lives in until it is dropped.
+struct CpusetOfOne {
+    folder: PathBuf,
+}
+
+impl CpusetOfOne {
+    const ROOT: &str = "/sys/fs/cgroup/cpuset";
+
+    fn enter(cpu: usize) -> io::Result<Self> {
+        let folder = PathBuf::from(Self::ROOT).join(format!("corelane-test-{}", process::id()));
+        fs::create_dir(&folder)?;
+        let cpuset = Self { folder };
+        fs::write(cpuset.folder.join("cpuset.cpus"), cpu.to_string())?;
+        fs::write(cpuset.folder.join("cpuset.mems"), "0")?;
+        fs::write(cpuset.folder.join("tasks"), Self::thread_id())?;
+        Ok(cpuset)
+    }
+
+    fn thread_id() -> String {
+        rustix::thread::gettid().as_raw_nonzero().to_string()
+    }
+}
+
+impl Drop for CpusetOfOne {
+    fn drop(&mut self) {
+        // An empty one is removed; one that was never entered is left by nobody.
+        let _ = fs::write(format!("{}/tasks", Self::ROOT), Self::thread_id());
+        let _ = fs::remove_dir(&self.folder);
+    }
+}
+
+#[test]
+fn a_cpuset_of_one_is_kept() {
+    let run = thread::spawn(|| {
+        let allowed = sched_getaffinity(None).expect("a thread has an affinity");
+        let last = (0..CpuSet::MAX_CPU).rev().find(|cpu| allowed.is_set(*cpu));
+        let last = last.expect("a thread may run somewhere");
+        let cpuset = match CpusetOfOne::enter(last) {
+            Ok(cpuset) => cpuset,
+            Err(error) => {
+                println!("skipped: no cpuset can be made in {}: {error}", CpusetOfOne::ROOT);
+                return;
+            }
+        };
+        let place = Place::new();
+        let report = Report::of(&start(&place, "demo --json --load-seconds 0.3").wait());
+        report.assert_held();
+        assert_eq!(report.machine.allowed_cpus, last.to_string());
+        place.assert_empty();
+        drop(cpuset);
+    });
+    run.join().expect("its assertions hold");
 }

@@ -13,13 +13,10 @@ use std::{
     time::Duration,
 };
 
-use corelane_shm::{
-    OwnedSegment, SegmentError, SegmentInfo, WordsRw,
-    futex::{self, FutexError, Waiter},
-};
+use corelane_shm::{SegmentError, futex::FutexError};
 use corelane_transport::{
-    AgentId, Endpoint, Flags, Idle, LAYOUT_HASH, LAYOUT_VERSION, Message, ReceiveError, SendError,
-    WaitPolicy, monotonic_ns,
+    AgentId, Endpoint, EventCount, Flags, Idle, Message, ReceiveError, SendError, WaitPolicy,
+    monotonic_ns,
 };
 use thiserror::Error;
 
@@ -39,8 +36,8 @@ const BATCH: usize = 16;
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum WorkerError {
-    /// The word that commands ring at could not be made.
-    #[error("worker's control word could not be made: {0}")]
+    /// What its commands ring at could not be made.
+    #[error("what the worker's commands ring at could not be made: {0}")]
     Control(#[from] SegmentError),
     /// The node's side of a lane out is corrupt.
     #[error("node is broken: {0}")]
@@ -71,7 +68,7 @@ pub struct WorkerTotals {
 pub struct WorkerHandle {
     commands: mpsc::Sender<Command>,
     is_stopping: Arc<AtomicBool>,
-    control: WordsRw,
+    control: EventCount,
 }
 
 impl WorkerHandle {
@@ -79,18 +76,13 @@ impl WorkerHandle {
     pub fn command(&self, command: Command) {
         // A worker that is gone has nothing left to be told.
         let _ = self.commands.send(command);
-        self.wake();
+        self.control.raise();
     }
 
     /// Ends the worker's loop after the turn at hand; what it cannot send at once is not sent.
     pub fn stop(&self) {
         self.is_stopping.store(true, Ordering::Release);
-        self.wake();
-    }
-
-    fn wake(&self) {
-        self.control.as_atomics()[0].fetch_add(1, Ordering::Release);
-        let _ = futex::wake(&self.control, 0);
+        self.control.raise();
     }
 }
 
@@ -111,20 +103,14 @@ impl Worker {
     /// node.
     ///
     /// # Errors
-    /// - [`WorkerError::Control`]: the word that commands ring at could not be made.
+    /// - [`WorkerError::Control`]: the system is short of memory or descriptors.
     pub fn new(
         endpoint: Endpoint,
         first: AgentId,
         agents: Vec<Box<dyn Agent>>,
         reporter: Reporter,
     ) -> Result<Self, WorkerError> {
-        let info = SegmentInfo {
-            kind: 0,
-            generation: 0,
-            layout_version: LAYOUT_VERSION,
-            layout_hash: LAYOUT_HASH,
-        };
-        let control = OwnedSegment::create("corelane-worker-control", 1, info)?.into_words();
+        let control = EventCount::new()?;
         let (commands, inbox) = mpsc::channel();
         let handle = WorkerHandle { commands, is_stopping: Arc::default(), control };
         Ok(Self {
@@ -160,8 +146,7 @@ impl Worker {
                 if self.outbox.has_queued() {
                     timeout = timeout.min(FULL_SLEEP_MAX);
                 }
-                let control = &self.handle.control;
-                let also = Waiter { words: control, index: 0, expected: self.seen as u32 };
+                let also = self.handle.control.waiter(self.seen);
                 self.outbox.endpoint.sleep(Some(also), timeout)?;
             }
         }
@@ -171,7 +156,7 @@ impl Worker {
 
     /// Carries out commands; false once the worker is to stop.
     fn obey(&mut self) -> bool {
-        let control = self.handle.control.load_acquire(0);
+        let control = self.handle.control.now();
         if control == self.seen {
             return true;
         }

@@ -4,18 +4,13 @@
 
 use std::{
     io,
-    sync::{Arc, atomic::Ordering, mpsc},
+    sync::{Arc, mpsc},
     thread,
 };
 
-use corelane_shm::{
-    OwnedSegment, SegmentError, SegmentInfo, WordsRw,
-    futex::{self, Waiter},
-};
+use corelane_shm::SegmentError;
 use corelane_topology::{CpuSet, pin_current_thread_to};
-use corelane_transport::{
-    Idle, LAYOUT_HASH, LAYOUT_VERSION, Port, WaitPolicy, monotonic_ns, sleep,
-};
+use corelane_transport::{EventCount, Idle, Port, WaitPolicy, monotonic_ns, sleep};
 use thiserror::Error;
 
 use crate::{
@@ -42,8 +37,8 @@ pub struct RouterConfig {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum RouterError {
-    /// Its control word could not be made.
-    #[error("router's control word could not be made: {0}")]
+    /// What its commands ring at could not be made.
+    #[error("what the router's commands ring at could not be made: {0}")]
     Segment(#[from] SegmentError),
     /// The system refused a thread.
     #[error("router thread could not be started: {0}: raise the process limit")]
@@ -63,7 +58,7 @@ enum Command {
 #[derive(Debug)]
 pub struct Router {
     commands: mpsc::Sender<Command>,
-    control: WordsRw,
+    control: EventCount,
     stats: Arc<RouterStats>,
     thread: Option<thread::JoinHandle<()>>,
 }
@@ -74,13 +69,7 @@ impl Router {
     /// # Errors
     /// - [`RouterError`]: a bullet per variant.
     pub fn start(config: RouterConfig) -> Result<Self, RouterError> {
-        let info = SegmentInfo {
-            kind: 0,
-            generation: 0,
-            layout_version: LAYOUT_VERSION,
-            layout_hash: LAYOUT_HASH,
-        };
-        let control = OwnedSegment::create("corelane-router-control", 8, info)?.into_words();
+        let control = EventCount::new()?;
         let stats = Arc::new(RouterStats::default());
         let (commands, inbox) = mpsc::channel();
         let (started, is_started) = mpsc::channel();
@@ -127,8 +116,7 @@ impl Router {
     fn command(&self, command: Command) {
         // A router that is gone has nothing left to be told.
         let _ = self.commands.send(command);
-        self.control.as_atomics()[0].fetch_add(1, Ordering::Release);
-        let _ = futex::wake(&self.control, 0);
+        self.control.raise();
     }
 }
 
@@ -143,7 +131,7 @@ impl Drop for Router {
 
 struct Driver {
     inbox: mpsc::Receiver<Command>,
-    control: WordsRw,
+    control: EventCount,
     stats: Arc<RouterStats>,
     seen: u64,
 }
@@ -167,7 +155,7 @@ impl Driver {
             // A record that is held for a full lane keeps `sleep` from sleeping: without this, its
             // receiver might not get the core that it needs to make room.
             thread::yield_now();
-            let control = Waiter { words: &self.control, index: 0, expected: self.seen as u32 };
+            let control = self.control.waiter(self.seen);
             let mut ports: Vec<&mut Port> = switch.ports().collect();
             if let Err(error) = sleep(&mut ports, Some(control), timeout) {
                 // Without futexes the router still works: it naps instead of being woken.
@@ -179,7 +167,7 @@ impl Driver {
 
     /// Carries out what was commanded; false after `Stop`.
     fn obey(&mut self, switch: &mut Switch, config: &RouterConfig) -> bool {
-        let control = self.control.load_acquire(0);
+        let control = self.control.now();
         if control == self.seen {
             return true;
         }

@@ -20,6 +20,7 @@
 
 mod endpoint;
 mod envelope;
+mod event_count;
 mod port;
 mod wait;
 
@@ -28,6 +29,7 @@ pub use envelope::{
     AgentId, Envelope, Flags, HEADER_BYTES, HEADER_WORDS, LAYOUT_HASH, LAYOUT_VERSION, Malformed,
     Priority,
 };
+pub use event_count::EventCount;
 pub use port::{
     LaneShape, LaneShapeError, Port, PortError, RECORD_WORDS_MAX, Record, SECTIONS_MAX, sleep,
 };

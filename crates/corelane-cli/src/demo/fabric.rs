@@ -5,7 +5,7 @@ use std::{
     ops::Range,
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
-    sync::{atomic::Ordering, mpsc},
+    sync::mpsc,
     time::{Duration, Instant},
 };
 
@@ -14,13 +14,11 @@ use corelane_agent::{Asker, Command, supervisor::SupervisorConfig};
 use corelane_node::{Node, NodeConfig, NodeEvent, RouterPlace, WorkerSpec};
 use corelane_router::{ClientId, RouterTotals};
 use corelane_shm::{
-    OwnedSegment, SegmentError, SegmentInfo, WordsRw,
     fdpass::{self, ListenError},
-    futex,
     process::{PidFd, Signal},
 };
 use corelane_topology::{Role, pin_current_thread_to};
-use corelane_transport::{AgentId, LAYOUT_HASH, LAYOUT_VERSION, LaneShape};
+use corelane_transport::{AgentId, EventCount, LaneShape};
 
 use super::{
     DemoArgs, Interrupt, LANE_SLOTS, SLOT_LINES, digits, machine::Machine, worker::WorkerArgs,
@@ -35,7 +33,7 @@ const ATTACH_PATIENCE: Duration = Duration::from_secs(60);
 pub(super) struct Fabric {
     node: Node,
     pidfds: Vec<Option<PidFd>>,
-    bell: WordsRw,
+    news: EventCount,
     events: mpsc::Receiver<NodeEvent>,
     pub(super) asker: Asker,
     /// Agents of each worker.
@@ -72,13 +70,12 @@ impl Fabric {
         };
         let started = Instant::now();
         let (sender, events) = mpsc::channel();
-        let bell = bell().context("word that events ring at")?;
-        let ringer = bell.clone();
+        let news = EventCount::new().context("what events ring at cannot be made")?;
+        let ringer = news.clone();
         let node = Node::start(config, move |event| {
             // The demo may have ended already.
             let _ = sender.send(event);
-            ringer.as_atomics()[0].fetch_add(1, Ordering::Release);
-            let _ = futex::wake(&ringer, 0);
+            ringer.raise();
         })
         .context("node cannot start")?;
         let source = AGENT_FIRST + args.agents;
@@ -86,7 +83,7 @@ impl Fabric {
         let asker = Asker::new(AgentId(source), digits::FEATURE, endpoint, digits::OPEN_MAX);
         let (pids, pidfds) = (vec![0; workers.len()], workers.iter().map(|_| None).collect());
         let attach_time = Duration::ZERO;
-        let mut fabric = Self { node, pidfds, bell, events, asker, workers, pids, attach_time };
+        let mut fabric = Self { node, pidfds, news, events, asker, workers, pids, attach_time };
         fabric.await_workers(started, interrupt)?;
         if let Some(cpus) = machine.cpus(Role::Control) {
             pin_current_thread_to(&cpus)?;
@@ -122,15 +119,14 @@ impl Fabric {
         }
     }
 
-    /// A number that changes with every event of the node.
-    pub(super) fn events_seen(&self) -> u32 {
-        self.bell.load_acquire(0) as u32
+    /// How many events the node has told so far.
+    pub(super) fn events_seen(&self) -> u64 {
+        self.news.now()
     }
 
     /// Sleeps until an answer arrives, an event came after `events_seen`, or the time is up.
-    pub(super) fn sleep(&mut self, events_seen: u32, timeout: Duration) -> anyhow::Result<()> {
-        let also = futex::Waiter { words: &self.bell, index: 0, expected: events_seen };
-        Ok(self.asker.endpoint().sleep(Some(also), timeout)?)
+    pub(super) fn sleep(&mut self, events_seen: u64, timeout: Duration) -> anyhow::Result<()> {
+        Ok(self.asker.endpoint().sleep(Some(self.news.waiter(events_seen)), timeout)?)
     }
 
     /// Sends a command to the agents of all workers.
@@ -172,13 +168,6 @@ impl Fabric {
         drop(self.node);
         totals
     }
-}
-
-/// A word of this process to sleep on; the node's events ring there.
-fn bell() -> Result<WordsRw, SegmentError> {
-    let (layout_version, layout_hash) = (LAYOUT_VERSION, LAYOUT_HASH);
-    let info = SegmentInfo { kind: 0, generation: 0, layout_version, layout_hash };
-    Ok(OwnedSegment::create("corelane-demo-control", 1, info)?.into_words())
 }
 
 /// Deals `agents` out to `workers`, as evenly as it goes.

@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM whenever they come: an exit code that says so, and nothing left.
+//! Ctrl-C, SIGTERM and SIGHUP whenever they come: an exit code that says so, and nothing left.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ const LONG: &str = "demo --json --load-seconds 60";
 fn a_signal_at_any_moment_ends_it_in_order() {
     let mut random = fastrand::Rng::with_seed(SEED);
     let place = Place::new();
-    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
         for moment in ["any moment", "workers start", "load"] {
             let after = Duration::from_millis(random.u64(20..400));
             println!("seed {SEED}: {signal:?} {after:?} after {moment}");

@@ -1,6 +1,6 @@
 //! Wrong use: an exit code of its own, and a message that says what to do.
 
-use corelane_testkit::process::Place;
+use corelane_testkit::process::{Output, Place};
 
 use crate::start;
 
@@ -24,6 +24,8 @@ fn bad_arguments_exit_with_2_and_name_what_is_possible() {
         ("demo --load-seconds 0", "0.1 to 3600"),
         ("demo --load-seconds nan", "0.1 to 3600"),
         ("demo --load-seconds soon", "invalid float"),
+        ("demo --agents 2 --workers 3", "raise it"),
+        ("demo --agents 5000 --window 64", "lower one or raise the last"),
         ("demo --speed 9", "--help"),
         ("dance", "--help"),
         ("", "Commands:"),
@@ -63,4 +65,49 @@ fn version_and_help_are_output() {
     let help = start(&place, "demo --help").wait();
     assert_eq!((help.code(), help.stderr.as_str()), (0, ""));
     assert!(help.stdout.lines().all(|line| line.chars().count() <= 100), "{}", help.stdout);
+}
+
+/// Runs a line of the shell in which `$0` is the binary.
+fn shell(place: &Place, line: &str) -> (i32, String) {
+    let mut command = place.command("sh");
+    command.args(["-c", line, env!("CARGO_BIN_EXE_corelane")]);
+    let ended = place.start(command, Output::Pipes).wait();
+    assert_eq!(ended.stdout, "", "{line}");
+    assert!(!ended.stderr.contains("panicked"), "{line}\n{}", ended.stderr);
+    place.assert_empty();
+    (ended.code(), ended.stderr)
+}
+
+#[test]
+fn a_full_disk_is_an_error_and_no_panic() {
+    let place = Place::new();
+    for options in ["", "--json"] {
+        let line = format!("exec \"$0\" demo {options} --load-seconds 0.1 > /dev/full");
+        let (code, stderr) = shell(&place, &line);
+        assert_eq!(code, 1, "{stderr}");
+        assert!(stderr.contains("result cannot be written to stdout"), "{stderr}");
+    }
+}
+
+#[test]
+fn want_of_descriptors_is_told_with_its_remedy() {
+    let place = Place::new();
+    for descriptors in [9, 11] {
+        let line = format!("exec > /dev/null; ulimit -n {descriptors}; exec \"$0\" demo");
+        let (code, stderr) = shell(&place, &line);
+        assert_eq!(code, 1, "{stderr}");
+        assert!(stderr.contains("ulimit -n"), "{stderr}");
+    }
+}
+
+#[test]
+fn a_socket_folder_that_others_can_write_to_is_refused() {
+    let place = Place::new();
+    let line = "mkdir -m 777 \"$XDG_RUNTIME_DIR/open\" \"$XDG_RUNTIME_DIR/open/corelane\" &&
+        chmod 777 \"$XDG_RUNTIME_DIR/open/corelane\" &&
+        XDG_RUNTIME_DIR=\"$XDG_RUNTIME_DIR/open\" \"$0\" demo; code=$?
+        rm -r \"$XDG_RUNTIME_DIR/open\"; exit $code";
+    let (code, stderr) = shell(&place, line);
+    assert_eq!(code, 1, "{stderr}");
+    assert!(stderr.contains("mode 777"), "{stderr}");
 }

@@ -16,6 +16,7 @@ use clap::{Parser, Subcommand};
 enum Exit {
     Ok,
     Failed,
+    Usage,
     CheckFailed,
     /// Ended in order because of this signal.
     Signal(u8),
@@ -26,6 +27,7 @@ impl From<Exit> for ExitCode {
         Self::from(match exit {
             Exit::Ok => 0,
             Exit::Failed => 1,
+            Exit::Usage => 2,
             Exit::CheckFailed => 3,
             Exit::Signal(number) => 128 + number,
         })
@@ -59,8 +61,35 @@ pub fn main(version: &'static str) -> ExitCode {
         Command::Worker(args) => demo::work(&args),
     };
     let exit = outcome.unwrap_or_else(|error| {
-        anstream::eprintln!("corelane: {error:#}");
+        eprintln!("corelane: {}", in_full(&error));
         Exit::Failed
     });
     exit.into()
+}
+
+/// An error with its causes, less those that the text before them tells already.
+fn in_full(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context;
+
+    use super::*;
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let inner = std::io::Error::other("no room");
+        let error = Err::<(), _>(inner).context("write failed: no room").context("demo");
+        assert_eq!(in_full(&error.unwrap_err()), "demo: write failed: no room");
+    }
 }

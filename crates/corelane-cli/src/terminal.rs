@@ -2,8 +2,12 @@
 //!
 //! It decides nothing about content. `NO_COLOR`, `CLICOLOR_FORCE` and `COLUMNS` are read here.
 
-use std::{env, io::IsTerminal};
+use std::{
+    env,
+    io::{ErrorKind, IsTerminal, Write},
+};
 
+use anyhow::Context;
 use corelane_topology::render::RenderStyle;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -28,6 +32,15 @@ fn is_utf8() -> bool {
     let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(set).unwrap_or_default();
     let locale = locale.to_ascii_lowercase();
     locale.contains("utf-8") || locale.contains("utf8")
+}
+
+/// Writes to stdout. A reader that went away wanted no more; anything else is an error.
+pub(crate) fn write(text: &str) -> anyhow::Result<()> {
+    let mut stdout = anstream::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        result => result.context("result cannot be written to stdout: make room, or redirect it"),
+    }
 }
 
 /// A bar on stderr, drawn only on a terminal and only when it is told of progress: no thread of

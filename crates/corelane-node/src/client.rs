@@ -28,6 +28,14 @@ pub enum AttachError {
     /// The node turned this client away.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// The node at that path belongs to somebody else.
+    #[error("node runs as uid={node}, this process as uid={own}: attach to a node of your own")]
+    OtherUser {
+        /// User of the node.
+        node: u32,
+        /// User of this process.
+        own: u32,
+    },
     /// The socket failed.
     #[error("node went away during the handshake: {0}")]
     Channel(#[from] ChannelError),
@@ -87,6 +95,10 @@ impl Client {
     /// - [`AttachError`]: a bullet per variant.
     pub fn attach(socket: &Path) -> Result<(Self, Endpoint), AttachError> {
         let channel = fdpass::connect(socket)?;
+        let (node, own) = (channel.peer_credentials()?.uid, rustix::process::geteuid().as_raw());
+        if node != own {
+            return Err(AttachError::OtherUser { node, own });
+        }
         let hello = ToNode::Hello(Hello::of_this_build());
         channel.send(&control::encode(&hello), &[], Some(PATIENCE))?;
         let (message, fds) = receive(&channel)?;

@@ -41,6 +41,8 @@ const SEND_PATIENCE: Duration = Duration::from_millis(500);
 /// Connections of strangers that are not attached yet, at most; more are closed at once. As many
 /// again are kept free for the node's own workers.
 const HANDSHAKES_MAX: usize = 64;
+/// How long nobody is accepted after the system had no descriptor for a connection.
+const ACCEPT_PAUSE_NS: u64 = 200_000_000;
 /// Packets that one connection may have handled before the others have their turn.
 const PACKETS_PER_TURN: usize = 64;
 /// Longest wait of the driver, so that deadlines are noticed.
@@ -101,6 +103,10 @@ pub(crate) struct Driver {
     children: Vec<Option<Child>>,
     connections: Vec<Connection>,
     tick_ns: Option<u64>,
+    /// What the supervisor has not been told yet, the event at hand included.
+    events: VecDeque<Event>,
+    /// Until when nobody is accepted, for want of descriptors.
+    accept_pause_ns: u64,
     epoch: u64,
     is_finished: bool,
 }
@@ -129,6 +135,8 @@ impl Driver {
             specs,
             connections: Vec::new(),
             tick_ns: None,
+            events: VecDeque::new(),
+            accept_pause_ns: 0,
             epoch: 0,
             is_finished: false,
         })
@@ -151,7 +159,10 @@ impl Driver {
     }
 
     fn wait(&self, bell: BorrowedFd<'_>) {
-        let mut fds = vec![bell, self.listener.as_fd()];
+        let mut fds = vec![bell];
+        if monotonic_ns() >= self.accept_pause_ns {
+            fds.push(self.listener.as_fd());
+        }
         fds.extend(self.connections.iter().map(|connection| connection.channel.as_fd()));
         fds.extend(self.children.iter().flatten().map(|child| child.pidfd.as_fd()));
         let until = |ns: u64| Duration::from_nanos(ns.saturating_sub(monotonic_ns()));
@@ -191,7 +202,19 @@ impl Driver {
     }
 
     fn accept(&mut self) {
-        while let Ok(channel) = self.listener.accept(Some(Duration::ZERO)) {
+        if monotonic_ns() < self.accept_pause_ns {
+            return;
+        }
+        loop {
+            let channel = match self.listener.accept(Some(Duration::ZERO)) {
+                Ok(channel) => channel,
+                Err(ChannelError::TimedOut) => return,
+                Err(error) => {
+                    self.accept_pause_ns = monotonic_ns() + ACCEPT_PAUSE_NS;
+                    let reason = short_of(&error).to_string();
+                    return (self.on_event)(NodeEvent::Refused { reason });
+                }
+            };
             let deadline_ns = monotonic_ns() + START_NS_MAX;
             let is_attached = |one: &&Connection| matches!(one.phase, Phase::Attached(..));
             let attached = self.connections.iter().filter(is_attached).count();
@@ -216,6 +239,8 @@ impl Driver {
                 self.expect_end(client);
             }
         }
+        // Only now, when every connection is in its place again: a stop has to reach its client.
+        self.settle();
     }
 
     /// A worker that hung up has nothing more to do here. It has time to end by itself, so that
@@ -270,7 +295,8 @@ impl Driver {
         judge(hello, peer, rustix::process::geteuid().as_raw(), index.is_some())?;
         let index = index.expect("because judge refuses whoever is not expected");
         let generation = self.children[index].as_ref().expect("because it was found").generation;
-        let segment = self.plan.create(Side::Node, generation.0).map_err(|error| broken(&error))?;
+        let segment =
+            self.plan.create(Side::Node, generation.0).map_err(|error| short_of(&error))?;
         let agents = &self.specs[index].agents;
         let welcome = ToClient::Welcome(Welcome {
             protocol: hello.protocol.min(PROTOCOL),
@@ -312,7 +338,7 @@ impl Driver {
         }
         self.epoch += 1;
         connection.phase = Phase::Attached(client, generation);
-        self.supervise(Event::ChildStarted { id: ChildId(client.0.into()), generation });
+        self.events.push_back(Event::ChildStarted { id: ChildId(client.0.into()), generation });
         (self.on_event)(NodeEvent::Up { client, generation, pid });
         let ready = control::encode(&ToClient::Ready {});
         let sent = connection.channel.send(&ready, &[], Some(SEND_PATIENCE));
@@ -383,18 +409,34 @@ impl Driver {
     }
 
     fn supervise(&mut self, event: Event) {
-        for action in self.supervisor.step(monotonic_ns(), event) {
-            match action {
-                Action::StartChild { id, generation } => self.start_child(id, generation),
-                Action::StopChild { id, generation } => self.stop_child(id, generation),
-                Action::ArmTimer { at_ns } => self.tick_ns = Some(at_ns),
-                Action::Escalate { reason } => {
-                    self.is_finished = true;
-                    (self.on_event)(NodeEvent::Escalated { reason: reason.to_string() });
-                }
-                Action::Finished => self.is_finished = true,
-                Action::Count(_) => {}
+        self.events.push_back(event);
+        if self.events.len() == 1 {
+            self.settle();
+        }
+    }
+
+    /// Tells the supervisor what happened and does what it decides, one event after the other: an
+    /// event that an action causes waits until all actions before it are done.
+    fn settle(&mut self) {
+        while let Some(&event) = self.events.front() {
+            for action in self.supervisor.step(monotonic_ns(), event) {
+                self.act(action);
             }
+            self.events.pop_front();
+        }
+    }
+
+    fn act(&mut self, action: Action) {
+        match action {
+            Action::StartChild { id, generation } => self.start_child(id, generation),
+            Action::StopChild { id, generation } => self.stop_child(id, generation),
+            Action::ArmTimer { at_ns } => self.tick_ns = Some(at_ns),
+            Action::Escalate { reason } => {
+                self.is_finished = true;
+                (self.on_event)(NodeEvent::Escalated { reason: reason.to_string() });
+            }
+            Action::Finished => self.is_finished = true,
+            Action::Count(_) => {}
         }
     }
 
@@ -436,5 +478,14 @@ fn broken(error: &dyn std::fmt::Display) -> Refusal {
         code: "broken".to_owned(),
         reason: error.to_string(),
         remedy: "check that client and node are of one version".to_owned(),
+    }
+}
+
+/// What a client is told when this node lacks what the client needs.
+fn short_of(error: &dyn std::fmt::Display) -> Refusal {
+    Refusal {
+        code: "resources".to_owned(),
+        reason: error.to_string(),
+        remedy: "raise the node's limits (`ulimit -n`, memory), or run fewer workers".to_owned(),
     }
 }

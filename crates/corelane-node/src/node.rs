@@ -134,7 +134,7 @@ pub enum NodeError {
     #[error(transparent)]
     Port(#[from] PortError),
     /// The system refused something else.
-    #[error("{what} failed: {source}")]
+    #[error("{what} failed: {source}: raise the limits of this process (`ulimit -n`, memory)")]
     Os {
         /// What.
         what: &'static str,

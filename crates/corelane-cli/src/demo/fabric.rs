@@ -3,13 +3,13 @@
 use std::{
     env, fs,
     ops::Range,
-    os::unix::fs::DirBuilderExt,
+    os::unix::fs::{DirBuilderExt, MetadataExt},
     path::{Path, PathBuf},
     sync::mpsc,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use corelane_agent::{Asker, Command, supervisor::SupervisorConfig};
 use corelane_node::{Node, NodeConfig, NodeEvent, RouterPlace, WorkerSpec};
 use corelane_router::{ClientId, RouterTotals};
@@ -47,6 +47,7 @@ pub(super) struct Fabric {
 impl Fabric {
     pub(super) fn start(
         args: &DemoArgs,
+        socket: PathBuf,
         machine: &Machine,
         interrupt: &Interrupt,
     ) -> anyhow::Result<Self> {
@@ -62,7 +63,7 @@ impl Fabric {
             wait: machine.wait(Role::Router(index)),
         };
         let config = NodeConfig {
-            socket: socket_path()?,
+            socket,
             routers: (0..machine.request.routers).map(router).collect(),
             lanes: LaneShape::new(LANE_SLOTS, SLOT_LINES)?,
             workers: workers.iter().enumerate().map(spec).collect(),
@@ -179,7 +180,7 @@ fn split(agents: u32, workers: u32) -> Vec<Range<u32>> {
 }
 
 /// A socket of this process in a folder of the user's own; sockets of dead runs are removed.
-fn socket_path() -> anyhow::Result<PathBuf> {
+pub(super) fn socket_path() -> anyhow::Result<PathBuf> {
     let folder = match env::var_os("XDG_RUNTIME_DIR").filter(|folder| !folder.is_empty()) {
         Some(folder) => PathBuf::from(folder).join("corelane"),
         None => {
@@ -187,13 +188,28 @@ fn socket_path() -> anyhow::Result<PathBuf> {
             env::temp_dir().join(format!("corelane-{uid}"))
         }
     };
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(&folder)
-        .with_context(|| format!("folder for the socket cannot be made: {}", folder.display()))?;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).with_context(|| {
+        let folder = folder.display();
+        format!("folder for the socket cannot be made: {folder}: let XDG_RUNTIME_DIR name one")
+    })?;
+    check_folder(&folder)?;
     remove_stale(&folder);
     Ok(folder.join(format!("demo-{}.sock", std::process::id())))
+}
+
+/// In a folder that others can write to, somebody else's socket could take the place of ours.
+fn check_folder(folder: &Path) -> anyhow::Result<()> {
+    let found = fs::metadata(folder)?;
+    let is_own = found.uid() == rustix::process::geteuid().as_raw();
+    ensure!(
+        is_own && found.mode() & 0o077 == 0,
+        "folder for the socket is open to others: {} (owner {}, mode {:o}): remove it, or let \
+         XDG_RUNTIME_DIR name a folder of yours",
+        folder.display(),
+        found.uid(),
+        found.mode() & 0o777
+    );
+    Ok(())
 }
 
 fn remove_stale(folder: &Path) {

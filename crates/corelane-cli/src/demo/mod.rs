@@ -19,6 +19,8 @@ use std::{
 
 use anyhow::{Context, bail};
 use clap::Args;
+use corelane_agent::QUEUED_MAX;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
 pub(crate) use worker::{WorkerArgs, work};
 
@@ -40,7 +42,7 @@ pub(crate) struct DemoArgs {
     /// Agents, spread evenly over the workers.
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(2..=100_000))]
     agents: u32,
-    /// Worker processes.
+    /// Worker processes; their lanes take about 3 MiB of memory for each worker and router.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=64))]
     workers: u32,
     /// Router threads; by default the machine decides.
@@ -71,15 +73,15 @@ fn seconds(text: &str) -> Result<f64, String> {
     Err(format!("{text} is not from 0.1 to 3600"))
 }
 
-/// Set by the first Ctrl-C or SIGTERM to the number of the signal; the second ends the process at
-/// once.
+/// Set by the first Ctrl-C, SIGTERM, SIGHUP or SIGQUIT to the number of the signal; the second ends
+/// the process at once.
 #[derive(Debug, Clone)]
 pub(crate) struct Interrupt(Arc<AtomicUsize>);
 
 impl Interrupt {
     fn install() -> anyhow::Result<Self> {
         let (number, is_set) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
-        for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        for signal in [SIGINT, SIGTERM, SIGHUP, SIGQUIT] {
             let code = 128 + signal;
             signal_hook::flag::register_conditional_shutdown(signal, code, is_set.clone())?;
             signal_hook::flag::register(signal, is_set.clone())?;
@@ -101,16 +103,41 @@ impl Interrupt {
 #[error("interrupted by signal {0}")]
 struct Interrupted(u8);
 
+impl DemoArgs {
+    /// What no single option can know; the text says what is wrong and what to do.
+    fn check(&self) -> Result<(), String> {
+        let Self { agents, workers, window, .. } = *self;
+        if agents < workers {
+            return Err(format!("--agents {agents} is less than --workers {workers}: raise it"));
+        }
+        let open = agents.div_ceil(workers) as usize * window as usize;
+        if open > QUEUED_MAX {
+            return Err(format!(
+                "--agents {agents} with --window {window} keeps {open} questions open in each of \
+                 --workers {workers}, which queues {QUEUED_MAX}: lower one or raise the last"
+            ));
+        }
+        Ok(())
+    }
+}
+
 /// Runs the demo.
 pub(crate) fn run(args: &DemoArgs) -> anyhow::Result<Exit> {
+    if let Err(reason) = args.check() {
+        eprintln!("error: {reason}");
+        return Ok(Exit::Usage);
+    }
     let interrupt = Interrupt::install().context("signals cannot be caught")?;
     match phases(args, &interrupt) {
         Ok(report) => {
-            let is_good = report.is_good();
             if args.json {
-                println!("{}", serde_json::to_string_pretty(&report)?);
+                terminal::write(&format!("{}\n", serde_json::to_string_pretty(&report)?))?;
             }
-            Ok(if is_good { Exit::Ok } else { Exit::CheckFailed })
+            let broken = report.broken();
+            for promise in &broken {
+                eprintln!("corelane: did not hold: {promise}");
+            }
+            Ok(if broken.is_empty() { Exit::Ok } else { Exit::CheckFailed })
         }
         Err(error) => {
             let Interrupted(signal) = error.downcast()?;
@@ -124,27 +151,28 @@ fn phases(args: &DemoArgs, interrupt: &Interrupt) -> anyhow::Result<Report> {
     let started = Instant::now();
     let section = Section::new(!args.json, terminal::style());
     let digits = Digits::load()?;
+    let socket = fabric::socket_path()?;
 
     let machine = machine::look(args, interrupt)?;
-    section.machine(&machine);
+    section.machine(&machine)?;
 
-    let mut fabric = Fabric::start(args, &machine, interrupt)?;
-    section.fabric(&fabric);
+    let mut fabric = Fabric::start(args, socket, &machine, interrupt)?;
+    section.fabric(&fabric)?;
 
     let first = digits::classify(&mut fabric, &digits, None, interrupt)?;
-    section.digits(&digits, &first);
+    section.digits(&digits, &first)?;
 
     let quiet_time = Duration::from_millis(500);
     let quiet = load::run(&mut fabric, load::Load::quiet(args, quiet_time), interrupt)?;
     let load = load::run(&mut fabric, load::Load::full(args), interrupt)?;
     let pingpong = machine.pingpong_beside_routers()?;
-    section.load(&load, &quiet, &pingpong);
+    section.load(&load, &quiet, &pingpong)?;
 
     let kill_after = args.kill_after.unwrap_or_else(|| {
         fastrand::Rng::with_seed(args.seed).u32(1..digits.images().len() as u32)
     });
     let second = digits::classify(&mut fabric, &digits, Some(kill_after), interrupt)?;
-    section.failure(&digits, &second);
+    section.failure(&digits, &second)?;
 
     let totals = fabric.stop();
     let report = Report {
@@ -176,6 +204,6 @@ fn phases(args: &DemoArgs, interrupt: &Interrupt) -> anyhow::Result<Report> {
         machine: machine.fingerprint(),
         elapsed_s: started.elapsed().as_secs_f64(),
     };
-    section.end(&report);
+    section.end(&report)?;
     Ok(report)
 }

@@ -13,6 +13,7 @@ use super::{
     load::{Loaded, RoundTrip},
     machine::{Fingerprint, Machine},
 };
+use crate::terminal;
 
 /// The document of `--json`.
 #[derive(Debug, Serialize)]
@@ -61,12 +62,18 @@ pub(super) struct Report {
 }
 
 impl Report {
-    /// Whether everything held that the demo shows.
-    pub(super) fn is_good(&self) -> bool {
-        (self.answered, self.lost, self.duplicates) == (self.images, 0, 0)
-            && self.accuracy >= 0.95
-            && self.is_repeatable
-            && self.corrupt == 0
+    /// What should have held and did not; empty after a good run.
+    pub(super) fn broken(&self) -> Vec<&'static str> {
+        let Totals { dropped_unknown, dropped_stalled, malformed, .. } = self.router_totals;
+        let promises = [
+            (self.answered == self.images && self.lost == 0, "every digit is answered"),
+            (self.duplicates == 0, "no answer is seen twice"),
+            (self.accuracy >= 0.95, "at least 95 % of the held-out digits are right"),
+            (self.is_repeatable, "answers are the same with and without a kill"),
+            (self.corrupt == 0, "no message is corrupt"),
+            (dropped_unknown + dropped_stalled + malformed == 0, "no router drops a message"),
+        ];
+        promises.into_iter().filter(|(holds, _)| !holds).map(|(_, promise)| promise).collect()
     }
 }
 
@@ -99,24 +106,25 @@ impl Section {
         Self { is_shown, style }
     }
 
-    fn print(&self, title: &str, body: &str) {
+    fn print(&self, title: &str, body: &str) -> anyhow::Result<()> {
         if !self.is_shown {
-            return;
+            return Ok(());
         }
         let bold = anstyle::Style::new().bold();
         let (on, off) = match self.style.has_color {
             true => (bold.render().to_string(), bold.render_reset().to_string()),
             false => (String::new(), String::new()),
         };
-        anstream::println!("{on}{title}{off}");
-        if !body.is_empty() {
-            anstream::println!("{}\n", wrap(body.trim_end(), self.style.columns));
-        }
+        let body = match body {
+            "" => String::new(),
+            body => format!("{}\n\n", wrap(body.trim_end(), self.style.columns)),
+        };
+        terminal::write(&format!("{on}{title}{off}\n{body}"))
     }
 
-    pub(super) fn machine(&self, machine: &Machine) {
+    pub(super) fn machine(&self, machine: &Machine) -> anyhow::Result<()> {
         if !self.is_shown {
-            return;
+            return Ok(());
         }
         let drawing = draw_topology(&machine.topology, Some(&machine.plan), &self.style);
         let matrix = draw_matrix(&machine.matrix, &self.style);
@@ -128,10 +136,10 @@ impl Section {
             matrix.trim_end(),
             plan.trim_end()
         );
-        self.print("1. Machine", &body);
+        self.print("1. Machine", &body)
     }
 
-    pub(super) fn fabric(&self, fabric: &Fabric) {
+    pub(super) fn fabric(&self, fabric: &Fabric) -> anyhow::Result<()> {
         let mut body = String::new();
         for (index, (agents, pid)) in fabric.workers.iter().zip(&fabric.pids).enumerate() {
             let (first, last) = (agents.start, agents.end - 1);
@@ -140,10 +148,10 @@ impl Section {
         }
         let time = fabric.attach_time.as_secs_f64() * 1e3;
         body += &format!("  attached over sealed shared memory after {time:.0} ms");
-        self.print("2. Fabric", &body);
+        self.print("2. Fabric", &body)
     }
 
-    pub(super) fn digits(&self, digits: &Digits, outcome: &Classified) {
+    pub(super) fn digits(&self, digits: &Digits, outcome: &Classified) -> anyhow::Result<()> {
         let (answered, images) = (outcome.answered(), digits.images().len());
         let time = outcome.time.as_secs_f64();
         let accuracy = digits.accuracy(outcome) * 100.0;
@@ -163,10 +171,15 @@ impl Section {
             body += &format!("\n  the first one that it takes for {answer} is this {label}:\n");
             body += &draw_digit(digits.images()[index]);
         }
-        self.print("3. Real input", &body);
+        self.print("3. Real input", &body)
     }
 
-    pub(super) fn load(&self, load: &Loaded, quiet: &Loaded, pingpong: &PingPong) {
+    pub(super) fn load(
+        &self,
+        load: &Loaded,
+        quiet: &Loaded,
+        pingpong: &PingPong,
+    ) -> anyhow::Result<()> {
         let (rtt, alone) = (load.rtt(), quiet.rtt());
         let row = |what: &str, rtt: RoundTrip| {
             let [p50, p99, p999, max] = [rtt.p50, rtt.p99, rtt.p999, rtt.max].map(nanoseconds);
@@ -185,10 +198,10 @@ impl Section {
             row("alone", alone),
             pingpong.round_trip_ns(),
         );
-        self.print("4. Load", &body);
+        self.print("4. Load", &body)
     }
 
-    pub(super) fn failure(&self, digits: &Digits, outcome: &Classified) {
+    pub(super) fn failure(&self, digits: &Digits, outcome: &Classified) -> anyhow::Result<()> {
         let killed = match outcome.killed {
             Some((worker, old, new)) => {
                 format!("worker {worker}, pid {old}, was killed with SIGKILL; pid {new} took over")
@@ -208,12 +221,13 @@ impl Section {
             outcome.duplicates,
             outcome.lost(),
         );
-        self.print("5. Failure", &body);
+        self.print("5. Failure", &body)
     }
 
-    pub(super) fn end(&self, report: &Report) {
-        let verdict = if report.is_good() { "everything held" } else { "SOMETHING DID NOT HOLD" };
-        self.print(&format!("{verdict}, {:.1} s", report.elapsed_s), "");
+    pub(super) fn end(&self, report: &Report) -> anyhow::Result<()> {
+        let is_good = report.broken().is_empty();
+        let verdict = if is_good { "everything held" } else { "SOMETHING DID NOT HOLD" };
+        self.print(&format!("{verdict}, {:.1} s", report.elapsed_s), "")
     }
 }
 

@@ -449,7 +449,10 @@ impl Driver {
             }
             Err(error) => {
                 let program = self.specs[index].program.display().to_string();
-                let reason = format!("worker={index} could not be started: {program}: {error}");
+                let reason = format!(
+                    "worker={index} could not be started: {program}: {error}: check the program, \
+                     and the limits of this process (`ulimit -n`, `ulimit -u`, memory)"
+                );
                 (self.on_event)(NodeEvent::Refused { reason });
                 self.supervise(Event::StartFailed { id, generation });
             }

@@ -263,11 +263,6 @@ impl AskTable {
         self.open_count
     }
 
-    /// How many asks may be open.
-    pub fn open_max(&self) -> u32 {
-        self.open_max
-    }
-
     /// What has happened so far.
     pub fn counters(&self) -> AskCounters {
         self.counters

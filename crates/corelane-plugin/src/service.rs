@@ -69,11 +69,6 @@ impl ModelService {
         Ok(Self { backend, session, input, output, answer: Vec::new() })
     }
 
-    /// Where the model runs.
-    pub fn device(&self) -> &Device {
-        &self.session.device
-    }
-
     /// Answers one question.
     ///
     /// # Errors

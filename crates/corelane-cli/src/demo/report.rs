@@ -71,6 +71,10 @@ impl Report {
             (self.accuracy >= 0.95, "at least 95 % of the held-out digits are right"),
             (self.is_repeatable, "answers are the same with and without a kill"),
             (self.corrupt == 0, "no message is corrupt"),
+            (
+                self.workers < 2 || self.cross_process_share >= 0.5,
+                "half of the load crosses processes",
+            ),
             (dropped_unknown + dropped_stalled + malformed == 0, "no router drops a message"),
         ];
         promises.into_iter().filter(|(holds, _)| !holds).map(|(_, promise)| promise).collect()

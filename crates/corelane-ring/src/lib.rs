@@ -64,7 +64,7 @@
 //! # }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
-#![forbid(unsafe_code)]
+
 
 pub mod bell;
 pub mod latency;

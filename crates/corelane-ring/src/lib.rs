@@ -67,15 +67,22 @@
 
 
 pub mod bell;
+mod error;
 pub mod latency;
+mod line;
+mod raw;
 mod shape;
+pub mod spsc;
 pub mod storage;
 mod sync;
+pub mod wait;
 
 pub use bell::{Bell, Sleeper};
+pub use error::{CapacityError, RecvError, SendError, TryRecvError, TrySendError};
 pub use latency::{ClaimError, PeekError};
 pub use shape::{Shape, ShapeError};
 pub use storage::{HeapWords, ReadWords, WriteWords};
+pub use wait::{Spin, Wait};
 
 #[cfg(all(test, loom))]
 mod loom_models;

@@ -136,4 +136,24 @@ impl<T> Slots<T> {
         // SAFETY: by the caller's promise.
         self.cell(position).with(|slot| unsafe { (*slot).assume_init_ref() })
     }
+
+    /// The messages in `count` slots from `position` on: those to the end of the memory, and
+    /// those from its start on.
+    ///
+    /// # Safety
+    /// The slots hold messages and nobody writes them as long as the slices live.
+    #[cfg(not(loom))]
+    pub(crate) unsafe fn slices(&self, position: u64, count: usize) -> (&[T], &[T]) {
+        let start = position as usize & self.mask;
+        let first = count.min(self.count() - start);
+        // SAFETY: a cell has the layout of its message, the cells lie in a row within the memory,
+        // and the rest is the caller's promise.
+        unsafe {
+            let base = self.cells.as_ptr().cast::<T>();
+            (
+                core::slice::from_raw_parts(base.add(start), first),
+                core::slice::from_raw_parts(base, count - first),
+            )
+        }
+    }
 }

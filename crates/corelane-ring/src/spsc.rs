@@ -3,7 +3,9 @@
 //! Each end keeps its own index and a cached copy of the other's, and looks at the shared ones only
 //! when the copy says full or empty. A message is visible to the consumer when `try_send` returns.
 
+use core::cell::Cell;
 use core::iter::FusedIterator;
+use core::marker::PhantomData;
 
 use crate::error::{CapacityError, RecvError, SendError, TryRecvError, TrySendError};
 use crate::line::OwnLine;
@@ -65,8 +67,382 @@ pub fn channel<T: Send, W: Wait + Clone>(
     // SAFETY: each end keeps the memory alive through `shared` as long as it has its view.
     let (slots, slots_too) = unsafe { (shared.memory.view(), shared.memory.view()) };
     let lag_max = (slots.count() as u64 / 4).max(1);
-    Ok((
-        Producer { slots, tail: 0, head_cached: 0, shared: shared.clone() },
-        Consumer { slots: slots_too, head: 0, head_published: 0, tail_cached: 0, lag_max, shared },
-    ))
+    let producer = Producer {
+        slots,
+        tail: 0,
+        head_cached: 0,
+        shared: shared.clone(),
+        is_not_sync: PhantomData,
+    };
+    let consumer = Consumer {
+        slots: slots_too,
+        head: 0,
+        head_published: 0,
+        tail_cached: 0,
+        lag_max,
+        shared,
+        is_not_sync: PhantomData,
+    };
+    Ok((producer, consumer))
+}
+
+/// The sending end. Lock-free; its calls without waiting are wait-free. It never allocates.
+#[derive(Debug)]
+pub struct Producer<T: Send, W: Wait> {
+    slots: Slots<T>,
+    tail: u64,
+    head_cached: u64,
+    shared: Arc<Shared<T, W>>,
+    is_not_sync: PhantomData<Cell<()>>,
+}
+
+impl<T: Send, W: Wait> Producer<T, W> {
+    /// Sends one message; it is visible to the consumer on return.
+    ///
+    /// # Errors
+    /// - [`TrySendError::Full`], [`TrySendError::Closed`]: the message comes back. That the
+    ///   consumer is gone is noticed at the latest when the ring is full.
+    #[inline]
+    pub fn try_send(&mut self, message: T) -> Result<(), TrySendError<T>> {
+        if self.room_cached() == 0 && self.refresh() == 0 {
+            return Err(match self.is_closed() {
+                true => TrySendError::Closed(message),
+                false => TrySendError::Full(message),
+            });
+        }
+        // SAFETY: RB-8: `head <= tail < head + slots`, so the slot at `tail` is free (P4), and
+        // only this producer puts messages.
+        unsafe { self.slots.put(self.tail, message) };
+        self.publish(1);
+        Ok(())
+    }
+
+    /// Sends one message, waiting for room as long as it takes. May park.
+    ///
+    /// # Errors
+    /// - [`SendError`]: the consumer is gone; the message comes back.
+    pub fn send(&mut self, message: T) -> Result<(), SendError<T>> {
+        if self.room_cached() == 0 && self.refresh() == 0 && !self.wait_for_room() {
+            return Err(SendError(message));
+        }
+        self.try_send(message).map_err(|error| SendError(error.into_inner()))
+    }
+
+    /// Sends messages until the iterator ends or the ring is full, publishing them as one batch,
+    /// and returns how many.
+    ///
+    /// No more is taken from the iterator than was sent. When it panics, nothing was sent.
+    pub fn send_many(&mut self, messages: impl IntoIterator<Item = T>) -> usize {
+        let mut messages = messages.into_iter();
+        let mut room = self.room_cached();
+        if room < messages.size_hint().1.unwrap_or(usize::MAX) as u64 {
+            room = self.refresh();
+        }
+        let mut claim = Claim { ring: self, written: 0, room };
+        while claim.written < room {
+            let Some(message) = messages.next() else { break };
+            claim.put(message);
+        }
+        claim.commit()
+    }
+
+    /// Claims room for `count` messages; what is put into it is published by one commit.
+    ///
+    /// # Errors
+    /// - [`ClaimError`]: there is less room; nothing changed.
+    pub fn claim(&mut self, count: usize) -> Result<Claim<'_, T, W>, ClaimError> {
+        let room = count as u64;
+        if self.room_cached() < room && self.refresh() < room {
+            return Err(ClaimError { asked: count, free: self.room_cached() as usize });
+        }
+        Ok(Claim { ring: self, written: 0, room })
+    }
+
+    /// Messages that the ring holds at most.
+    pub fn capacity(&self) -> usize {
+        self.slots.count()
+    }
+
+    /// Whether the consumer is gone.
+    pub fn is_closed(&self) -> bool {
+        // P5: pairs with C5.
+        self.shared.is_receiver_gone.load(Ordering::Acquire)
+    }
+
+    #[inline(always)]
+    fn room_cached(&self) -> u64 {
+        self.slots.count() as u64 - (self.tail - self.head_cached)
+    }
+
+    /// Looks at the consumer's index; the room there is now.
+    #[cold]
+    #[inline(never)]
+    fn refresh(&mut self) -> u64 {
+        // P4: pairs with C4; whatever was taken out of a released slot was taken before this.
+        self.head_cached = self.shared.head.load(Ordering::Acquire);
+        self.room_cached()
+    }
+
+    #[inline(always)]
+    fn publish(&mut self, count: u64) {
+        self.tail += count;
+        // P3: pairs with C3; the messages are visible to whoever sees this tail.
+        self.shared.tail.store(self.tail, Ordering::Release);
+        self.shared.messages.notify(1);
+    }
+
+    /// False when the consumer is gone.
+    #[cold]
+    fn wait_for_room(&mut self) -> bool {
+        let shared = self.shared.clone();
+        shared.room.wait_until(|| match (self.refresh(), self.is_closed()) {
+            (0, false) => None,
+            (room, _) => Some(room > 0),
+        })
+    }
+}
+
+impl<T: Send, W: Wait> Drop for Producer<T, W> {
+    fn drop(&mut self) {
+        // P6: pairs with C6; every message was published before.
+        self.shared.is_sender_gone.store(true, Ordering::Release);
+        self.shared.messages.notify_all();
+    }
+}
+
+/// The ring has less room than was asked for.
+#[derive(Debug, thiserror::Error, PartialEq, Eq, Clone, Copy)]
+#[error("claim of {asked} messages exceeds the free room={free}: claim less, or wait")]
+pub struct ClaimError {
+    /// Messages asked for.
+    pub asked: usize,
+    /// Messages that there is room for.
+    pub free: usize,
+}
+
+/// Room that is filled, then published at once. Dropping it without a commit drops what was put
+/// into it and publishes nothing (RB-3).
+#[derive(Debug)]
+#[must_use = "nothing is published before the commit"]
+pub struct Claim<'a, T: Send, W: Wait> {
+    ring: &'a mut Producer<T, W>,
+    written: u64,
+    room: u64,
+}
+
+impl<T: Send, W: Wait> Claim<'_, T, W> {
+    /// Puts the next message.
+    ///
+    /// # Panics
+    /// When the claim is full: its owner knows how many it asked for.
+    #[inline]
+    pub fn put(&mut self, message: T) {
+        assert!(self.written < self.room, "claim is full");
+        // SAFETY: RB-8: the claim owns the free slots from `tail` to `tail + room`, and the ones
+        // before `written` are the filled ones.
+        unsafe { self.ring.slots.put(self.ring.tail + self.written, message) };
+        self.written += 1;
+    }
+
+    /// Messages that still fit.
+    pub fn remaining(&self) -> usize {
+        (self.room - self.written) as usize
+    }
+
+    /// Publishes what was put, all at once, and returns how many messages that were.
+    #[inline]
+    pub fn commit(mut self) -> usize {
+        let written = core::mem::take(&mut self.written);
+        if written > 0 {
+            self.ring.publish(written);
+        }
+        written as usize
+    }
+}
+
+impl<T: Send, W: Wait> Drop for Claim<'_, T, W> {
+    fn drop(&mut self) {
+        for position in self.ring.tail..self.ring.tail + self.written {
+            // SAFETY: RB-8: the claim filled these slots and nobody was told.
+            drop(unsafe { self.ring.slots.take(position) });
+        }
+    }
+}
+
+/// The receiving end. Lock-free; its calls without waiting are wait-free. It never allocates.
+#[derive(Debug)]
+pub struct Consumer<T: Send, W: Wait> {
+    slots: Slots<T>,
+    head: u64,
+    head_published: u64,
+    tail_cached: u64,
+    lag_max: u64,
+    shared: Arc<Shared<T, W>>,
+    is_not_sync: PhantomData<Cell<()>>,
+}
+
+impl<T: Send, W: Wait> Consumer<T, W> {
+    /// Takes the next message.
+    ///
+    /// Room goes back to the producer every quarter of a lap, and when the ring is empty.
+    ///
+    /// # Errors
+    /// - [`TryRecvError::Empty`], [`TryRecvError::Closed`]: there is none.
+    #[inline]
+    pub fn try_recv(&mut self) -> Result<T, TryRecvError> {
+        if self.head == self.tail_cached && self.refresh() == 0 {
+            return Err(self.why_empty());
+        }
+        // SAFETY: RB-8: `head < tail`, so the slot holds a message (C3) that only this consumer
+        // takes.
+        let message = unsafe { self.slots.take(self.head) };
+        self.advance(1);
+        Ok(message)
+    }
+
+    /// Takes the next message, waiting for one as long as it takes. May park.
+    ///
+    /// # Errors
+    /// - [`RecvError`]: the producer is gone and every message was received.
+    pub fn recv(&mut self) -> Result<T, RecvError> {
+        loop {
+            match self.try_recv() {
+                Ok(message) => return Ok(message),
+                Err(TryRecvError::Closed) => return Err(RecvError),
+                Err(TryRecvError::Empty) => self.wait_for_message(),
+            }
+        }
+    }
+
+    /// Takes up to `count` messages, of those that are there, as one batch.
+    ///
+    /// The batch gives them one by one and as slices; what was not taken stays in the ring.
+    #[inline]
+    pub fn drain(&mut self, count: usize) -> Drain<'_, T, W> {
+        let mut ready = self.tail_cached - self.head;
+        if ready < count as u64 {
+            ready = self.refresh();
+        }
+        Drain { left: ready.min(count as u64), taken: 0, ring: self }
+    }
+
+    /// Takes up to `count` messages, of those that are there, and appends them to `messages`;
+    /// returns how many.
+    pub fn recv_many(&mut self, messages: &mut Vec<T>, count: usize) -> usize {
+        let batch = self.drain(count);
+        let ready = batch.len();
+        messages.extend(batch);
+        ready
+    }
+
+    /// Gives the room of received messages back to the producer now.
+    pub fn release(&mut self) {
+        if self.head_published != self.head {
+            // C4: pairs with P4; every message before `head` was moved out before this.
+            self.shared.head.store(self.head, Ordering::Release);
+            self.head_published = self.head;
+            self.shared.room.notify(1);
+        }
+    }
+
+    /// Whether the producer is gone; messages may be left.
+    pub fn is_closed(&self) -> bool {
+        // C6: pairs with P6; its last message is visible to the next look at the tail.
+        self.shared.is_sender_gone.load(Ordering::Acquire)
+    }
+
+    /// Looks at the producer's index; gives room back when there is nothing. Messages there are.
+    #[cold]
+    #[inline(never)]
+    fn refresh(&mut self) -> u64 {
+        // C3: pairs with P3.
+        self.tail_cached = self.shared.tail.load(Ordering::Acquire);
+        if self.tail_cached == self.head {
+            self.release();
+        }
+        self.tail_cached - self.head
+    }
+
+    #[inline(always)]
+    fn advance(&mut self, count: u64) {
+        self.head += count;
+        if self.head - self.head_published >= self.lag_max {
+            self.release();
+        }
+    }
+
+    /// The ring was empty a moment ago: it is over only if the producer had gone before a look
+    /// that found nothing.
+    #[cold]
+    fn why_empty(&mut self) -> TryRecvError {
+        if self.is_closed() && self.refresh() == 0 {
+            TryRecvError::Closed
+        } else {
+            TryRecvError::Empty
+        }
+    }
+
+    #[cold]
+    fn wait_for_message(&mut self) {
+        let shared = self.shared.clone();
+        shared.messages.wait_until(|| (self.refresh() > 0 || self.is_closed()).then_some(()));
+    }
+}
+
+impl<T: Send, W: Wait> Drop for Consumer<T, W> {
+    fn drop(&mut self) {
+        self.release();
+        // C5: pairs with P5.
+        self.shared.is_receiver_gone.store(true, Ordering::Release);
+        self.shared.room.notify_all();
+    }
+}
+
+/// Messages taken as one batch: their room goes back to the producer when it is dropped.
+#[derive(Debug)]
+pub struct Drain<'a, T: Send, W: Wait> {
+    ring: &'a mut Consumer<T, W>,
+    left: u64,
+    taken: u64,
+}
+
+impl<T: Send, W: Wait> Drain<'_, T, W> {
+    /// The messages that were not taken yet: those to the end of the memory, and those from its
+    /// start on.
+    #[cfg(not(loom))]
+    pub fn as_slices(&self) -> (&[T], &[T]) {
+        // SAFETY: RB-8: these slots hold messages, which only this consumer takes, and it is
+        // borrowed as long as the slices live.
+        unsafe { self.ring.slots.slices(self.ring.head + self.taken, self.left as usize) }
+    }
+}
+
+impl<T: Send, W: Wait> Iterator for Drain<'_, T, W> {
+    type Item = T;
+
+    #[inline]
+    fn next(&mut self) -> Option<T> {
+        if self.left == 0 {
+            return None;
+        }
+        // SAFETY: RB-8: `head + taken` is below the tail, and each position is taken once.
+        let message = unsafe { self.ring.slots.take(self.ring.head + self.taken) };
+        self.taken += 1;
+        self.left -= 1;
+        Some(message)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left as usize, Some(self.left as usize))
+    }
+}
+
+impl<T: Send, W: Wait> ExactSizeIterator for Drain<'_, T, W> {}
+impl<T: Send, W: Wait> FusedIterator for Drain<'_, T, W> {}
+
+impl<T: Send, W: Wait> Drop for Drain<'_, T, W> {
+    #[inline]
+    fn drop(&mut self) {
+        self.ring.advance(self.taken);
+    }
 }

@@ -68,14 +68,21 @@
 
 pub mod bell;
 mod error;
+pub mod fan_in;
 pub mod latency;
 mod line;
+pub mod mpmc;
+pub mod mpsc;
+mod producers;
 mod raw;
 mod shape;
+pub mod sharing;
 pub mod spsc;
 pub mod storage;
 mod sync;
+mod turns;
 pub mod wait;
+mod words;
 
 pub use bell::{Bell, Sleeper};
 pub use error::{CapacityError, RecvError, SendError, TryRecvError, TrySendError};

@@ -9,47 +9,56 @@ use core::ptr::NonNull;
 
 use crate::sync::UnsafeCell;
 
-/// One slot.
-type Cell<T> = UnsafeCell<MaybeUninit<T>>;
-
-/// Cells that begin on a pair of cache lines, so that a record of one line never lies on two.
+/// A message, and what the ring notes beside it, if anything.
 #[derive(Debug)]
-pub(crate) struct SlotMemory<T> {
-    cells: NonNull<Cell<T>>,
-    slots: usize,
-    owns: PhantomData<Cell<T>>,
+#[repr(C)]
+struct Slot<T, N> {
+    note: N,
+    message: UnsafeCell<MaybeUninit<T>>,
+}
+
+/// Slots that begin on a pair of cache lines, so that a record of one line never lies on two.
+#[derive(Debug)]
+pub(crate) struct SlotMemory<T, N = ()> {
+    first: NonNull<Slot<T, N>>,
+    count: usize,
+    owns: PhantomData<Slot<T, N>>,
 }
 
 // SAFETY: RB-8: a slot is accessed by one thread at a time, and what it holds moves from one to
 // the other, which is what `Send` allows.
-unsafe impl<T: Send> Send for SlotMemory<T> {}
+unsafe impl<T: Send, N: Send> Send for SlotMemory<T, N> {}
 // SAFETY: as above; the shared reference gives no access but through the unsafe methods.
-unsafe impl<T: Send> Sync for SlotMemory<T> {}
+unsafe impl<T: Send, N: Sync> Sync for SlotMemory<T, N> {}
 
 /// Alignment of the first slot.
 const ALIGN: usize = 128;
 
-impl<T> SlotMemory<T> {
-    /// Empty slots; `slots` is a power of two.
-    pub(crate) fn new(slots: usize) -> Self {
-        assert!(slots.is_power_of_two(), "the number of slots is checked before");
-        let layout = Self::layout(slots);
-        let cells = if layout.size() == 0 {
+impl<T, N: Default> SlotMemory<T, N> {
+    /// Empty slots; `count` is a power of two.
+    pub(crate) fn new(count: usize) -> Self {
+        assert!(count.is_power_of_two(), "the number of slots is checked before");
+        let layout = Self::layout(count);
+        let first = if layout.size() == 0 {
             NonNull::dangling()
         } else {
             // SAFETY: the layout has a size above zero.
             let memory = unsafe { std::alloc::alloc(layout) };
             NonNull::new(memory.cast()).unwrap_or_else(|| std::alloc::handle_alloc_error(layout))
         };
-        for index in 0..slots {
-            // SAFETY: the memory was made for `slots` cells, of which this is one.
-            unsafe { cells.add(index).write(UnsafeCell::new(MaybeUninit::uninit())) };
+        for index in 0..count {
+            let slot =
+                Slot { note: N::default(), message: UnsafeCell::new(MaybeUninit::uninit()) };
+            // SAFETY: the memory was made for `count` slots, of which this is one.
+            unsafe { first.add(index).write(slot) };
         }
-        Self { cells, slots, owns: PhantomData }
+        Self { first, count, owns: PhantomData }
     }
+}
 
-    fn layout(slots: usize) -> std::alloc::Layout {
-        let layout = std::alloc::Layout::array::<Cell<T>>(slots);
+impl<T, N> SlotMemory<T, N> {
+    fn layout(count: usize) -> std::alloc::Layout {
+        let layout = std::alloc::Layout::array::<Slot<T, N>>(count);
         let layout = layout.and_then(|layout| layout.align_to(ALIGN));
         layout.expect("because the capacity is limited so that the size is no overflow")
     }
@@ -58,44 +67,50 @@ impl<T> SlotMemory<T> {
     ///
     /// # Safety
     /// The view must not be used after this memory is dropped.
-    pub(crate) unsafe fn view(&self) -> Slots<T> {
-        Slots { cells: self.cells, mask: self.slots - 1 }
+    pub(crate) unsafe fn view(&self) -> Slots<T, N> {
+        Slots { first: self.first, mask: self.count - 1 }
     }
 }
 
-impl<T> Drop for SlotMemory<T> {
+impl<T, N> Drop for SlotMemory<T, N> {
     fn drop(&mut self) {
-        for index in 0..self.slots {
-            // SAFETY: every cell was written in `new`, and is dropped once. A `MaybeUninit`
+        for index in 0..self.count {
+            // SAFETY: every slot was written in `new`, and is dropped once. A `MaybeUninit`
             // drops no message: the ring takes out what is left before.
-            unsafe { self.cells.add(index).drop_in_place() };
+            unsafe { self.first.add(index).drop_in_place() };
         }
-        let layout = Self::layout(self.slots);
+        let layout = Self::layout(self.count);
         if layout.size() != 0 {
             // SAFETY: it was allocated in `new` with this very layout.
-            unsafe { std::alloc::dealloc(self.cells.as_ptr().cast(), layout) };
+            unsafe { std::alloc::dealloc(self.first.as_ptr().cast(), layout) };
         }
     }
 }
 
 /// Slots by position; positions count on for ever and wrap around the memory.
 #[derive(Debug)]
-pub(crate) struct Slots<T> {
-    cells: NonNull<Cell<T>>,
+pub(crate) struct Slots<T, N = ()> {
+    first: NonNull<Slot<T, N>>,
     mask: usize,
 }
 
-// SAFETY: as for `SlotMemory`.
-unsafe impl<T: Send> Send for Slots<T> {}
-// SAFETY: as for `SlotMemory`.
-unsafe impl<T: Send> Sync for Slots<T> {}
+impl<T, N> Clone for Slots<T, N> {
+    fn clone(&self) -> Self {
+        Self { first: self.first, mask: self.mask }
+    }
+}
 
-impl<T> Slots<T> {
+// SAFETY: as for `SlotMemory`.
+unsafe impl<T: Send, N: Sync> Send for Slots<T, N> {}
+// SAFETY: as for `SlotMemory`.
+unsafe impl<T: Send, N: Sync> Sync for Slots<T, N> {}
+
+impl<T, N> Slots<T, N> {
     #[inline(always)]
-    fn cell(&self, position: u64) -> &Cell<T> {
-        // SAFETY: the masked index is below the number of cells, and whoever made this view
+    fn slot(&self, position: u64) -> &Slot<T, N> {
+        // SAFETY: the masked index is below the number of slots, and whoever made this view
         // promised that the memory is still there.
-        unsafe { self.cells.add(position as usize & self.mask).as_ref() }
+        unsafe { self.first.add(position as usize & self.mask).as_ref() }
     }
 
     /// Number of slots.
@@ -104,13 +119,19 @@ impl<T> Slots<T> {
         self.mask + 1
     }
 
+    /// What the ring notes beside the message of `position`.
+    #[inline(always)]
+    pub(crate) fn note(&self, position: u64) -> &N {
+        &self.slot(position).note
+    }
+
     /// Moves a message into the slot of `position`.
     ///
     /// # Safety
     /// The caller owns the slot (RB-8), and it is empty.
     #[inline(always)]
     pub(crate) unsafe fn put(&self, position: u64, message: T) {
-        self.cell(position).with_mut(|slot| {
+        self.slot(position).message.with_mut(|slot| {
             // SAFETY: nobody else accesses the slot, by the caller's promise.
             unsafe { (*slot).write(message) };
         });
@@ -123,20 +144,11 @@ impl<T> Slots<T> {
     #[inline(always)]
     pub(crate) unsafe fn take(&self, position: u64) -> T {
         // SAFETY: nobody else accesses the slot, and it is initialised, by the caller's promise.
-        self.cell(position).with(|slot| unsafe { (*slot).assume_init_read() })
+        self.slot(position).message.with(|slot| unsafe { (*slot).assume_init_read() })
     }
+}
 
-    /// Looks at the message in the slot of `position`.
-    ///
-    /// # Safety
-    /// The slot holds a message and nobody writes it as long as the reference lives.
-    #[inline(always)]
-    #[cfg(not(loom))]
-    pub(crate) unsafe fn get(&self, position: u64) -> &T {
-        // SAFETY: by the caller's promise.
-        self.cell(position).with(|slot| unsafe { (*slot).assume_init_ref() })
-    }
-
+impl<T> Slots<T> {
     /// The messages in `count` slots from `position` on: those to the end of the memory, and
     /// those from its start on.
     ///
@@ -146,10 +158,10 @@ impl<T> Slots<T> {
     pub(crate) unsafe fn slices(&self, position: u64, count: usize) -> (&[T], &[T]) {
         let start = position as usize & self.mask;
         let first = count.min(self.count() - start);
-        // SAFETY: a cell has the layout of its message, the cells lie in a row within the memory,
+        // SAFETY: a slot without a note has the layout of its message, the slots lie in a row within the memory,
         // and the rest is the caller's promise.
         unsafe {
-            let base = self.cells.as_ptr().cast::<T>();
+            let base = self.first.as_ptr().cast::<T>();
             (
                 core::slice::from_raw_parts(base.add(start), first),
                 core::slice::from_raw_parts(base, count - first),

@@ -76,6 +76,12 @@ impl HeapWords {
     }
 }
 
+impl core::fmt::Debug for HeapWords {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("HeapWords").field("len", &self.len).finish_non_exhaustive()
+    }
+}
+
 impl ReadWords for HeapWords {
     fn len(&self) -> usize {
         self.len

@@ -11,6 +11,37 @@ pub(crate) use loom::{
     sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence},
 };
 
+/// A lock for the cold paths that make and end the ends of a ring.
+#[derive(Debug)]
+pub(crate) struct Mutex<T>(MutexForm<T>);
+
+#[cfg(not(loom))]
+use std::sync::{Mutex as MutexForm, MutexGuard};
+
+#[cfg(loom)]
+use loom::sync::{Mutex as MutexForm, MutexGuard};
+
+impl<T> Mutex<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self(MutexForm::new(value))
+    }
+
+    /// Waits for the lock. What it guards is whole after every statement, so a panic of another
+    /// holder means nothing.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// The lock, if nobody has it.
+    pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+        match self.0.try_lock() {
+            Ok(guard) => Some(guard),
+            Err(std::sync::TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(std::sync::TryLockError::WouldBlock) => None,
+        }
+    }
+}
+
 #[cfg(not(loom))]
 mod std_form {
     pub(crate) use std::hint::spin_loop;

@@ -1,0 +1,143 @@
+//! The MPSC ring: any number of producers, one consumer, messages of any type, in process.
+//!
+//! Messages come out in the order of the claims, so those of one producer in the order of sending.
+//! The consumer has no compare-and-swap: its position is its own.
+
+use core::cell::Cell;
+use core::marker::PhantomData;
+
+use crate::error::{CapacityError, RecvError, TryRecvError};
+use crate::spsc::CAPACITY_MAX;
+use crate::sync::{Arc, Ordering};
+use crate::turns::{Found, Shared, TurnSlots};
+use crate::wait::Wait;
+
+pub use crate::producers::{Claim, Producer};
+
+/// Makes a ring for at least `capacity` messages, whose ends wait as `wait` says.
+///
+/// # Errors
+/// - [`CapacityError`]: the capacity is zero or too large.
+pub fn channel<T: Send, W: Wait + Clone>(
+    capacity: usize,
+    wait: W,
+) -> Result<(Producer<T, W>, Consumer<T, W>), CapacityError> {
+    if !(1..=CAPACITY_MAX).contains(&capacity) {
+        return Err(CapacityError { asked: capacity, max: CAPACITY_MAX });
+    }
+    let shared = Shared::new(capacity.next_power_of_two(), wait);
+    let slots = TurnSlots::of(&shared);
+    let producer = Producer::first(shared.clone());
+    Ok((producer, Consumer { slots, head: 0, shared, is_not_sync: PhantomData }))
+}
+
+/// The receiving end. Wait-free but for a producer that was preempted within a claim: what lies
+/// behind that claim is not seen before it is committed. It never allocates.
+#[derive(Debug)]
+pub struct Consumer<T: Send, W: Wait> {
+    slots: TurnSlots<T>,
+    head: u64,
+    shared: Arc<Shared<T, W>>,
+    is_not_sync: PhantomData<Cell<()>>,
+}
+
+impl<T: Send, W: Wait> Consumer<T, W> {
+    /// Takes the next message.
+    ///
+    /// # Errors
+    /// - [`TryRecvError::Empty`], [`TryRecvError::Closed`]: there is none.
+    #[inline]
+    pub fn try_recv(&mut self) -> Result<T, TryRecvError> {
+        match self.next() {
+            Some(message) => {
+                self.shared.room.notify(1);
+                Ok(message)
+            }
+            None => self.last_look(),
+        }
+    }
+
+    /// Takes the next message, waiting for one as long as it takes. May park.
+    ///
+    /// # Errors
+    /// - [`RecvError`]: every producer is gone and every message was received.
+    pub fn recv(&mut self) -> Result<T, RecvError> {
+        match self.try_recv() {
+            Ok(message) => return Ok(message),
+            Err(TryRecvError::Closed) => return Err(RecvError),
+            Err(TryRecvError::Empty) => {}
+        }
+        let shared = self.shared.clone();
+        shared.messages.wait_until(|| match self.try_recv() {
+            Ok(message) => Some(Ok(message)),
+            Err(TryRecvError::Closed) => Some(Err(RecvError)),
+            Err(TryRecvError::Empty) => None,
+        })
+    }
+
+    /// Hands up to `count` messages, of those that are there, to `take` and returns how many.
+    #[inline]
+    pub fn recv_with(&mut self, count: usize, mut take: impl FnMut(T)) -> usize {
+        let mut taken = 0;
+        while taken < count
+            && let Some(message) = self.next()
+        {
+            take(message);
+            taken += 1;
+        }
+        if taken > 0 {
+            self.shared.room.notify(taken as u32);
+        }
+        taken
+    }
+
+    /// Takes up to `count` messages, of those that are there, and appends them to `messages`;
+    /// returns how many.
+    pub fn recv_many(&mut self, messages: &mut Vec<T>, count: usize) -> usize {
+        self.recv_with(count, |message| messages.push(message))
+    }
+
+    /// Whether every producer is gone; messages may be left.
+    pub fn is_closed(&self) -> bool {
+        // C34: pairs with P34.
+        self.shared.senders.load(Ordering::Acquire) == 0
+    }
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<T> {
+        loop {
+            let position = self.head;
+            match self.slots.look(position) {
+                Found::Nothing => return None,
+                Found::Skipped => {
+                    self.head += 1;
+                    self.slots.free(position);
+                    self.shared.room.notify(1);
+                }
+                Found::Message => {
+                    self.head += 1;
+                    // SAFETY: RB-30: there is one consumer, and it takes each position once.
+                    return Some(unsafe { self.slots.take(position) });
+                }
+            }
+        }
+    }
+
+    /// There was nothing a moment ago: it is over only if the producers had gone before a look
+    /// that found nothing.
+    #[cold]
+    fn last_look(&mut self) -> Result<T, TryRecvError> {
+        if !self.is_closed() {
+            return Err(TryRecvError::Empty);
+        }
+        self.next().ok_or(TryRecvError::Closed)
+    }
+}
+
+impl<T: Send, W: Wait> Drop for Consumer<T, W> {
+    fn drop(&mut self) {
+        // C33: pairs with P33.
+        self.shared.receivers.store(0, Ordering::Release);
+        self.shared.room.notify_all();
+    }
+}

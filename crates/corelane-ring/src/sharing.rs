@@ -1,0 +1,463 @@
+//! Many producers to many consumers over a lane per producer: what MPMC is with more threads than
+//! cores.
+//!
+//! A producer writes into its own lane; consumers read ahead, then agree by one compare-and-swap
+//! on who got what. Nobody ever owns a slot that another one waits for, so an end that is
+//! preempted, wherever it is, holds up nobody. That is why messages are plain data: a reader that
+//! loses the race has copied words that may be written meanwhile, and forgets them.
+//!
+//! The messages of one producer are taken in order; there is none across producers.
+
+use core::cell::Cell;
+use core::marker::PhantomData;
+
+use bytemuck::Pod;
+
+use crate::error::{CapacityError, RecvError, SendError, TryRecvError, TrySendError};
+use crate::line::OwnLine;
+use crate::storage::{HeapWords, ReadWords, WriteWords};
+use crate::sync::{Arc, AtomicBool, AtomicU64, AtomicUsize, Mutex, Ordering};
+use crate::wait::{Event, Wait};
+use crate::words;
+
+/// Most slots of a lane.
+const CAPACITY_MAX: usize = 1 << 24;
+/// Most messages that a consumer reads ahead of one compare-and-swap.
+const BATCH_MAX: usize = 64;
+
+/// A producer's lane.
+#[derive(Debug)]
+struct Lane {
+    /// Position after the last message; the producer's (P51).
+    tail: OwnLine<AtomicU64>,
+    /// Position of the next message; moved by consumers (C52).
+    head: OwnLine<AtomicU64>,
+    is_producer_gone: AtomicBool,
+    words: HeapWords,
+    slot_words: usize,
+}
+
+/// What all ends share.
+#[derive(Debug)]
+struct Shared<W: Wait> {
+    slots: u64,
+    /// Every lane whose producer lives or that may hold messages. Locked by who makes an end, and
+    /// never waited for by those that send or receive.
+    lanes: Mutex<Vec<Arc<Lane>>>,
+    /// Changes of `lanes`; tells the consumers to copy the list.
+    changes: AtomicUsize,
+    producers: AtomicUsize,
+    consumers: AtomicUsize,
+    messages: Event<W>,
+    room: Event<W>,
+}
+
+/// Makes lanes for at least `lane_capacity` messages each, one per producer.
+///
+/// # Errors
+/// - [`CapacityError`]: the capacity is zero or too large.
+pub fn channel<T: Pod + Send, W: Wait + Clone>(
+    lane_capacity: usize,
+    wait: W,
+) -> Result<(Producer<T, W>, Consumer<T, W>), CapacityError> {
+    if !(1..=CAPACITY_MAX).contains(&lane_capacity) {
+        return Err(CapacityError { asked: lane_capacity, max: CAPACITY_MAX });
+    }
+    let shared = Arc::new(Shared {
+        slots: lane_capacity.next_power_of_two() as u64,
+        lanes: Mutex::new(Vec::new()),
+        changes: AtomicUsize::new(0),
+        producers: AtomicUsize::new(0),
+        consumers: AtomicUsize::new(1),
+        messages: Event::new(wait.clone()),
+        room: Event::new(wait),
+    });
+    let producer = Producer::new(shared.clone());
+    Ok((producer, Consumer::new(shared)))
+}
+
+impl Lane {
+    fn new(slots: u64, slot_words: usize) -> Self {
+        Self {
+            tail: OwnLine::default(),
+            head: OwnLine::default(),
+            is_producer_gone: AtomicBool::new(false),
+            words: HeapWords::new(slots as usize * slot_words),
+            slot_words,
+        }
+    }
+
+    /// Index of the first word of the slot of `position`.
+    #[inline(always)]
+    fn start(&self, position: u64, slots: u64) -> usize {
+        (position & (slots - 1)) as usize * self.slot_words
+    }
+
+    #[inline(always)]
+    fn put<T: Pod>(&self, position: u64, slots: u64, message: &T) {
+        let start = self.start(position, slots);
+        words::store(message, |index, word| self.words.store_relaxed(start + index, word));
+    }
+
+    #[inline(always)]
+    fn copy<T: Pod>(&self, position: u64, slots: u64) -> T {
+        let start = self.start(position, slots);
+        words::load(|index| self.words.load_relaxed(start + index))
+    }
+}
+
+/// A sending end with a lane of its own; a clone has another one.
+///
+/// Wait-free without waiting. Cloning allocates a lane and takes a lock that nobody takes who
+/// sends or receives.
+#[derive(Debug)]
+pub struct Producer<T: Pod + Send, W: Wait> {
+    lane: Arc<Lane>,
+    tail: u64,
+    head_cached: u64,
+    shared: Arc<Shared<W>>,
+    sends: PhantomData<Cell<T>>,
+}
+
+impl<T: Pod + Send, W: Wait> Producer<T, W> {
+    fn new(shared: Arc<Shared<W>>) -> Self {
+        let lane = Arc::new(Lane::new(shared.slots, words::words_of::<T>()));
+        // No order is needed: whoever makes a producer has one, or has the ring for itself.
+        shared.producers.fetch_add(1, Ordering::Relaxed);
+        let mut lanes = shared.lanes.lock();
+        lanes.push(lane.clone());
+        // P53: pairs with C53.
+        shared.changes.fetch_add(1, Ordering::Release);
+        drop(lanes);
+        Self { lane, tail: 0, head_cached: 0, shared, sends: PhantomData }
+    }
+
+    /// Sends one message; it is visible to the consumers on return.
+    ///
+    /// # Errors
+    /// - [`TrySendError::Full`], [`TrySendError::Closed`]: the message comes back. That every
+    ///   consumer is gone is noticed at the latest when this lane is full.
+    #[inline]
+    pub fn try_send(&mut self, message: T) -> Result<(), TrySendError<T>> {
+        if self.room_cached() == 0 && self.refresh() == 0 {
+            return Err(match self.is_closed() {
+                true => TrySendError::Closed(message),
+                false => TrySendError::Full(message),
+            });
+        }
+        self.lane.put(self.tail, self.shared.slots, &message);
+        self.publish(1);
+        Ok(())
+    }
+
+    /// Sends one message, waiting for room as long as it takes. May park.
+    ///
+    /// # Errors
+    /// - [`SendError`]: every consumer is gone; the message comes back.
+    pub fn send(&mut self, message: T) -> Result<(), SendError<T>> {
+        let shared = self.shared.clone();
+        shared.room.wait_until(|| match self.try_send(message) {
+            Ok(()) => Some(Ok(())),
+            Err(TrySendError::Closed(message)) => Some(Err(SendError(message))),
+            Err(TrySendError::Full(_)) => None,
+        })
+    }
+
+    /// Sends messages until the iterator ends or the lane is full, publishing them as one batch,
+    /// and returns how many. No more is taken from the iterator than was sent; when it panics,
+    /// nothing was sent.
+    pub fn send_many(&mut self, messages: impl IntoIterator<Item = T>) -> usize {
+        let mut messages = messages.into_iter();
+        let mut room = self.room_cached();
+        if room < messages.size_hint().1.unwrap_or(usize::MAX) as u64 {
+            room = self.refresh();
+        }
+        let mut sent = 0;
+        while sent < room {
+            let Some(message) = messages.next() else { break };
+            self.lane.put(self.tail + sent, self.shared.slots, &message);
+            sent += 1;
+        }
+        if sent > 0 {
+            self.publish(sent);
+        }
+        sent as usize
+    }
+
+    /// Whether every consumer is gone.
+    pub fn is_closed(&self) -> bool {
+        // P54: pairs with C54.
+        self.shared.consumers.load(Ordering::Acquire) == 0
+    }
+
+    #[inline(always)]
+    fn room_cached(&self) -> u64 {
+        self.shared.slots - (self.tail - self.head_cached)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn refresh(&mut self) -> u64 {
+        // P52: pairs with C52; whoever took a message had copied it before.
+        self.head_cached = self.lane.head.load(Ordering::Acquire);
+        self.room_cached()
+    }
+
+    #[inline(always)]
+    fn publish(&mut self, count: u64) {
+        self.tail += count;
+        // P51: pairs with C51.
+        self.lane.tail.store(self.tail, Ordering::Release);
+        self.shared.messages.notify(count as u32);
+    }
+}
+
+impl<T: Pod + Send, W: Wait> Clone for Producer<T, W> {
+    fn clone(&self) -> Self {
+        Self::new(self.shared.clone())
+    }
+}
+
+impl<T: Pod + Send, W: Wait> Drop for Producer<T, W> {
+    fn drop(&mut self) {
+        // P55: pairs with C55; its last message was published before.
+        self.lane.is_producer_gone.store(true, Ordering::Release);
+        if self.shared.producers.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.shared.messages.notify_all();
+        }
+    }
+}
+
+impl Lane {
+    /// Whether nothing is in it and nothing will come.
+    fn is_over(&self) -> bool {
+        // C55: pairs with P55.
+        self.is_producer_gone.load(Ordering::Acquire)
+            && self.head.load(Ordering::Relaxed) == self.tail.load(Ordering::Relaxed)
+    }
+}
+
+/// A lane as one consumer knows it.
+#[derive(Debug, Clone)]
+struct KnownLane {
+    lane: Arc<Lane>,
+    tail_cached: u64,
+}
+
+/// A receiving end; clone it for every thread that receives. Lock-free.
+///
+/// It stays on a lane while that has messages; consumers begin on different ones, so that they
+/// meet seldom.
+#[derive(Debug)]
+pub struct Consumer<T: Pod + Send, W: Wait> {
+    lanes: Vec<KnownLane>,
+    current: usize,
+    changes_known: usize,
+    shared: Arc<Shared<W>>,
+    receives: PhantomData<Cell<T>>,
+}
+
+impl<T: Pod + Send, W: Wait> Consumer<T, W> {
+    /// A consumer that is counted already.
+    fn new(shared: Arc<Shared<W>>) -> Self {
+        let mut consumer =
+            Self { lanes: Vec::new(), current: 0, changes_known: 0, shared, receives: PhantomData };
+        consumer.learn_lanes();
+        consumer
+    }
+
+    /// Takes the next message of a lane that has one.
+    ///
+    /// # Errors
+    /// - [`TryRecvError::Empty`], [`TryRecvError::Closed`]: there is none in any lane.
+    #[inline]
+    pub fn try_recv(&mut self) -> Result<T, TryRecvError> {
+        if let Some(message) = self.next() {
+            return Ok(message);
+        }
+        if !self.is_closed() {
+            return Err(TryRecvError::Empty);
+        }
+        // It is over only if the producers had gone before a look that found nothing, in every
+        // lane there is.
+        match self.next() {
+            Some(message) => Ok(message),
+            None if self.knows_every_lane() => Err(TryRecvError::Closed),
+            None => Err(TryRecvError::Empty),
+        }
+    }
+
+    /// Takes the next message, waiting for one as long as it takes. May park.
+    ///
+    /// # Errors
+    /// - [`RecvError`]: every producer is gone and every message was received.
+    pub fn recv(&mut self) -> Result<T, RecvError> {
+        let shared = self.shared.clone();
+        shared.messages.wait_until(|| match self.try_recv() {
+            Ok(message) => Some(Ok(message)),
+            Err(TryRecvError::Closed) => Some(Err(RecvError)),
+            Err(TryRecvError::Empty) => None,
+        })
+    }
+
+    /// Hands up to `count` messages of one lane, of those that are there, to `take` and returns
+    /// how many; up to 64 are agreed on at once.
+    pub fn recv_with(&mut self, count: usize, mut take: impl FnMut(T)) -> usize {
+        let most = count.min(BATCH_MAX);
+        self.visit(|consumer| {
+            let mut batch = [T::zeroed(); BATCH_MAX];
+            let taken = consumer.take_batch(&mut batch[..most])?;
+            batch[..taken].iter().for_each(|message| take(*message));
+            Some(taken)
+        })
+        .unwrap_or(0)
+    }
+
+    /// Takes up to `count` messages of one lane, of those that are there, and appends them to
+    /// `messages`; returns how many.
+    pub fn recv_many(&mut self, messages: &mut Vec<T>, count: usize) -> usize {
+        self.recv_with(count, |message| messages.push(message))
+    }
+
+    /// Whether every producer is gone; messages may be left.
+    pub fn is_closed(&self) -> bool {
+        // C56: pairs with P55 by way of the count.
+        self.shared.producers.load(Ordering::Acquire) == 0
+    }
+
+    #[inline]
+    fn next(&mut self) -> Option<T> {
+        if let Some(message) = self.take_one() {
+            return Some(message);
+        }
+        self.visit(Self::take_one)
+    }
+
+    /// Tries every lane once, from the current one on, and stays where there was something.
+    fn visit<R>(&mut self, mut take: impl FnMut(&mut Self) -> Option<R>) -> Option<R> {
+        if !self.knows_every_lane() {
+            self.learn_lanes();
+        }
+        for _ in 0..self.lanes.len() {
+            if let Some(taken) = take(self) {
+                return Some(taken);
+            }
+            if self.lanes[self.current].lane.is_over() {
+                self.lanes.swap_remove(self.current);
+            } else {
+                self.current += 1;
+            }
+            if self.current >= self.lanes.len() {
+                self.current = 0;
+            }
+        }
+        None
+    }
+
+    #[inline]
+    fn knows_every_lane(&self) -> bool {
+        // C53: pairs with P53.
+        self.shared.changes.load(Ordering::Acquire) == self.changes_known
+    }
+
+    /// Takes one message of the current lane.
+    #[inline(always)]
+    fn take_one(&mut self) -> Option<T> {
+        let slots = self.shared.slots;
+        let known = self.lanes.get_mut(self.current)?;
+        let lane = &*known.lane;
+        // No order is needed: the compare-and-swap tells whether it was the newest.
+        let mut head = lane.head.load(Ordering::Relaxed);
+        loop {
+            if head >= known.tail_cached {
+                // C51: pairs with P51.
+                known.tail_cached = lane.tail.load(Ordering::Acquire);
+                if head >= known.tail_cached {
+                    return None;
+                }
+            }
+            let message = lane.copy(head, slots);
+            // C52: pairs with P52; the copy was made before. RB-50: the head only grows, so when
+            // it still is `head`, the producer did not come round to the slot.
+            match lane.head.compare_exchange_weak(
+                head,
+                head + 1,
+                Ordering::Release,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => {
+                    self.shared.room.notify(1);
+                    return Some(message);
+                }
+                Err(now) => head = now,
+            }
+        }
+    }
+
+    /// Takes as many messages of the current lane as fit.
+    fn take_batch(&mut self, batch: &mut [T]) -> Option<usize> {
+        let slots = self.shared.slots;
+        let known = self.lanes.get_mut(self.current)?;
+        let lane = &*known.lane;
+        let mut head = lane.head.load(Ordering::Relaxed);
+        loop {
+            if head + batch.len() as u64 > known.tail_cached {
+                // C51: pairs with P51.
+                known.tail_cached = lane.tail.load(Ordering::Acquire);
+            }
+            let ready = known.tail_cached.saturating_sub(head).min(batch.len() as u64);
+            if ready == 0 {
+                return None;
+            }
+            for (position, message) in (head..head + ready).zip(&mut *batch) {
+                *message = lane.copy(position, slots);
+            }
+            // C52: as for one message.
+            match lane.head.compare_exchange_weak(
+                head,
+                head + ready,
+                Ordering::Release,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => {
+                    self.shared.room.notify(ready as u32);
+                    return Some(ready as usize);
+                }
+                Err(now) => head = now,
+            }
+        }
+    }
+
+    #[cold]
+    fn learn_lanes(&mut self) {
+        let Some(mut lanes) = self.shared.lanes.try_lock() else { return };
+        lanes.retain(|lane| !lane.is_over());
+        // No order is needed: it changes within the lock.
+        self.changes_known = self.shared.changes.load(Ordering::Relaxed);
+        let is_first_time = self.lanes.is_empty();
+        self.lanes =
+            lanes.iter().map(|lane| KnownLane { lane: lane.clone(), tail_cached: 0 }).collect();
+        if is_first_time && !self.lanes.is_empty() {
+            // Consumers spread over the lanes.
+            self.current = self.shared.consumers.load(Ordering::Relaxed) % self.lanes.len();
+        }
+        self.current = self.current.min(self.lanes.len().saturating_sub(1));
+    }
+}
+
+impl<T: Pod + Send, W: Wait> Clone for Consumer<T, W> {
+    fn clone(&self) -> Self {
+        // No order is needed: this end is counted already, so the count cannot be zero meanwhile.
+        self.shared.consumers.fetch_add(1, Ordering::Relaxed);
+        Self::new(self.shared.clone())
+    }
+}
+
+impl<T: Pod + Send, W: Wait> Drop for Consumer<T, W> {
+    fn drop(&mut self) {
+        // C54: pairs with P54.
+        if self.shared.consumers.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.shared.room.notify_all();
+        }
+    }
+}

@@ -73,6 +73,7 @@ pub mod latency;
 mod line;
 pub mod mpmc;
 pub mod mpsc;
+mod patience;
 mod producers;
 mod raw;
 mod shape;

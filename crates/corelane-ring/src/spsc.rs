@@ -9,6 +9,7 @@ use core::marker::PhantomData;
 
 use crate::error::{CapacityError, RecvError, SendError, TryRecvError, TrySendError};
 use crate::line::OwnLine;
+use crate::patience::Patience;
 use crate::raw::{SlotMemory, Slots};
 use crate::sync::{Arc, AtomicBool, AtomicU64, Ordering};
 use crate::wait::{Event, Wait};
@@ -80,6 +81,7 @@ pub fn channel<T: Send, W: Wait + Clone>(
         head_published: 0,
         tail_cached: 0,
         lag_max,
+        patience: Patience::default(),
         shared,
         is_not_sync: PhantomData,
     };
@@ -277,6 +279,7 @@ pub struct Consumer<T: Send, W: Wait> {
     head_published: u64,
     tail_cached: u64,
     lag_max: u64,
+    patience: Patience,
     shared: Arc<Shared<T, W>>,
     is_not_sync: PhantomData<Cell<()>>,
 }
@@ -290,7 +293,7 @@ impl<T: Send, W: Wait> Consumer<T, W> {
     /// - [`TryRecvError::Empty`], [`TryRecvError::Closed`]: there is none.
     #[inline]
     pub fn try_recv(&mut self) -> Result<T, TryRecvError> {
-        if self.head == self.tail_cached && self.refresh() == 0 {
+        if self.head == self.tail_cached && self.look() == 0 {
             return Err(self.why_empty());
         }
         // SAFETY: RB-8: `head < tail`, so the slot holds a message (C3) that only this consumer
@@ -320,7 +323,9 @@ impl<T: Send, W: Wait> Consumer<T, W> {
     #[inline]
     pub fn drain(&mut self, count: usize) -> Drain<'_, T, W> {
         let mut ready = self.tail_cached - self.head;
-        if ready < count as u64 {
+        if ready == 0 {
+            ready = self.look();
+        } else if ready < count as u64 {
             ready = self.refresh();
         }
         Drain { left: ready.min(count as u64), taken: 0, ring: self }
@@ -349,6 +354,17 @@ impl<T: Send, W: Wait> Consumer<T, W> {
     pub fn is_closed(&self) -> bool {
         // C6: pairs with P6; its last message is visible to the next look at the tail.
         self.shared.is_sender_gone.load(Ordering::Acquire)
+    }
+
+    /// Looks at the producer's index when everything known was taken, after a moment for messages
+    /// to gather if the producer is just ahead. Messages there are.
+    #[cold]
+    #[inline(never)]
+    fn look(&mut self) -> u64 {
+        self.patience.pause();
+        let found = self.refresh();
+        self.patience.found(found);
+        found
     }
 
     /// Looks at the producer's index; gives room back when there is nothing. Messages there are.

@@ -7,6 +7,7 @@ use core::cell::Cell;
 use core::marker::PhantomData;
 
 use crate::error::{CapacityError, RecvError, TryRecvError};
+use crate::patience::Patience;
 use crate::spsc::CAPACITY_MAX;
 use crate::sync::{Arc, Ordering};
 use crate::turns::{Backoff, Found, Shared, TurnSlots};
@@ -26,10 +27,12 @@ pub fn channel<T: Send, W: Wait + Clone>(
         return Err(CapacityError { asked: capacity, max: CAPACITY_MAX });
     }
     let shared = Shared::new(capacity.next_power_of_two(), wait);
-    let slots = TurnSlots::of(&shared);
     let producer = Producer::first(shared.clone());
-    Ok((producer, Consumer { slots, shared, is_not_sync: PhantomData }))
+    Ok((producer, Consumer::new(shared)))
 }
+
+/// Positions between two looks ahead.
+const LOOK_AHEAD: u64 = 16;
 
 /// A receiving end; clone it for every thread that receives.
 ///
@@ -38,11 +41,18 @@ pub fn channel<T: Send, W: Wait + Clone>(
 #[derive(Debug)]
 pub struct Consumer<T: Send, W: Wait> {
     slots: TurnSlots<T>,
+    patience: Patience,
     shared: Arc<Shared<T, W>>,
     is_not_sync: PhantomData<Cell<()>>,
 }
 
 impl<T: Send, W: Wait> Consumer<T, W> {
+    /// A consumer that is counted already.
+    fn new(shared: Arc<Shared<T, W>>) -> Self {
+        let slots = TurnSlots::of(&shared);
+        Self { slots, patience: Patience::default(), shared, is_not_sync: PhantomData }
+    }
+
     /// Takes the next message.
     ///
     /// # Errors
@@ -97,12 +107,24 @@ impl<T: Send, W: Wait> Consumer<T, W> {
         self.shared.senders.load(Ordering::Acquire) == 0
     }
 
+    /// Leaves a moment for messages to gather if the producers are just ahead.
+    #[cold]
+    fn step_back(&mut self, head: u64) {
+        let ahead = head + LOOK_AHEAD.min(self.slots.count() as u64) - 1;
+        let found = if self.slots.look(ahead) == Found::Nothing { 1 } else { u64::MAX };
+        self.patience.found(found);
+        self.patience.pause();
+    }
+
     #[inline(always)]
     fn take(&mut self, count: usize, take: &mut impl FnMut(T)) -> usize {
         let mut backoff = Backoff::default();
         let mut head = self.shared.head.load(Ordering::Relaxed);
         let most = count.min(self.slots.count()) as u64;
         loop {
+            if head.is_multiple_of(LOOK_AHEAD) {
+                self.step_back(head);
+            }
             let first = self.slots.look(head);
             let mut ready = 0;
             if first == Found::Message {
@@ -114,6 +136,7 @@ impl<T: Send, W: Wait> Consumer<T, W> {
             if first == Found::Nothing {
                 let now = self.shared.head.load(Ordering::Relaxed);
                 if now == head {
+                    self.patience.found(0);
                     return 0;
                 }
                 head = now;
@@ -182,7 +205,7 @@ impl<T: Send, W: Wait> Clone for Consumer<T, W> {
     fn clone(&self) -> Self {
         // No order is needed: this end is counted already, so the count cannot be zero meanwhile.
         self.shared.receivers.fetch_add(1, Ordering::Relaxed);
-        Self { slots: self.slots.clone(), shared: self.shared.clone(), is_not_sync: PhantomData }
+        Self::new(self.shared.clone())
     }
 }
 

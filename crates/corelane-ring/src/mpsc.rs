@@ -7,6 +7,7 @@ use core::cell::Cell;
 use core::marker::PhantomData;
 
 use crate::error::{CapacityError, RecvError, TryRecvError};
+use crate::patience::Patience;
 use crate::spsc::CAPACITY_MAX;
 use crate::sync::{Arc, Ordering};
 use crate::turns::{Found, Shared, TurnSlots};
@@ -28,8 +29,19 @@ pub fn channel<T: Send, W: Wait + Clone>(
     let shared = Shared::new(capacity.next_power_of_two(), wait);
     let slots = TurnSlots::of(&shared);
     let producer = Producer::first(shared.clone());
-    Ok((producer, Consumer { slots, head: 0, shared, is_not_sync: PhantomData }))
+    let consumer = Consumer {
+        slots,
+        head: 0,
+        known: 0,
+        patience: Patience::default(),
+        shared,
+        is_not_sync: PhantomData,
+    };
+    Ok((producer, consumer))
 }
+
+/// Most slots that one look visits.
+const LOOK_AHEAD: u64 = 64;
 
 /// The receiving end. Wait-free but for a producer that was preempted within a claim: what lies
 /// behind that claim is not seen before it is committed. It never allocates.
@@ -37,6 +49,9 @@ pub fn channel<T: Send, W: Wait + Clone>(
 pub struct Consumer<T: Send, W: Wait> {
     slots: TurnSlots<T>,
     head: u64,
+    /// Every slot before it was published.
+    known: u64,
+    patience: Patience,
     shared: Arc<Shared<T, W>>,
     is_not_sync: PhantomData<Cell<()>>,
 }
@@ -107,6 +122,9 @@ impl<T: Send, W: Wait> Consumer<T, W> {
     fn next(&mut self) -> Option<T> {
         loop {
             let position = self.head;
+            if position == self.known && self.look() == 0 {
+                return None;
+            }
             match self.slots.look(position) {
                 Found::Nothing => return None,
                 Found::Skipped => {
@@ -121,6 +139,19 @@ impl<T: Send, W: Wait> Consumer<T, W> {
                 }
             }
         }
+    }
+
+    /// Looks how many slots in a row are published, when everything known was taken, after a
+    /// moment for messages to gather if the producers are just ahead.
+    #[cold]
+    #[inline(never)]
+    fn look(&mut self) -> u64 {
+        self.patience.pause();
+        let ahead = self.head..self.head + LOOK_AHEAD.min(self.slots.count() as u64);
+        let found = ahead.take_while(|&at| self.slots.look(at) != Found::Nothing).count() as u64;
+        self.known = self.head + found;
+        self.patience.found(found);
+        found
     }
 
     /// There was nothing a moment ago: it is over only if the producers had gone before a look

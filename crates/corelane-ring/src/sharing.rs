@@ -15,7 +15,8 @@ use bytemuck::Pod;
 
 use crate::error::{CapacityError, RecvError, SendError, TryRecvError, TrySendError};
 use crate::line::OwnLine;
-use crate::storage::{HeapWords, ReadWords, WriteWords};
+use crate::patience::Patience;
+use crate::storage::HeapWords;
 use crate::sync::{Arc, AtomicBool, AtomicU64, AtomicUsize, Mutex, Ordering};
 use crate::wait::{Event, Wait};
 use crate::words;
@@ -96,13 +97,13 @@ impl Lane {
     #[inline(always)]
     fn put<T: Pod>(&self, position: u64, slots: u64, message: &T) {
         let start = self.start(position, slots);
-        words::store(message, |index, word| self.words.store_relaxed(start + index, word));
+        words::write(&self.words, start, message);
     }
 
     #[inline(always)]
     fn copy<T: Pod>(&self, position: u64, slots: u64) -> T {
         let start = self.start(position, slots);
-        words::load(|index| self.words.load_relaxed(start + index))
+        words::read(&self.words, start)
     }
 }
 
@@ -238,10 +239,30 @@ impl Lane {
 }
 
 /// A lane as one consumer knows it.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct KnownLane {
     lane: Arc<Lane>,
     tail_cached: u64,
+    patience: Patience,
+}
+
+impl KnownLane {
+    fn new(lane: &Arc<Lane>) -> Self {
+        Self { lane: lane.clone(), tail_cached: 0, patience: Patience::default() }
+    }
+
+    /// Looks at the producer's index, when everything known was taken, after a moment for messages
+    /// to gather if the producer is just ahead. Messages there are from `head` on.
+    #[cold]
+    #[inline(never)]
+    fn look(&mut self, head: u64) -> u64 {
+        self.patience.pause();
+        // C51: pairs with P51.
+        self.tail_cached = self.lane.tail.load(Ordering::Acquire);
+        let found = self.tail_cached.saturating_sub(head);
+        self.patience.found(found);
+        found
+    }
 }
 
 /// A receiving end; clone it for every thread that receives. Lock-free.
@@ -365,17 +386,13 @@ impl<T: Pod + Send, W: Wait> Consumer<T, W> {
     fn take_one(&mut self) -> Option<T> {
         let slots = self.shared.slots;
         let known = self.lanes.get_mut(self.current)?;
-        let lane = &*known.lane;
         // No order is needed: the compare-and-swap tells whether it was the newest.
-        let mut head = lane.head.load(Ordering::Relaxed);
+        let mut head = known.lane.head.load(Ordering::Relaxed);
         loop {
-            if head >= known.tail_cached {
-                // C51: pairs with P51.
-                known.tail_cached = lane.tail.load(Ordering::Acquire);
-                if head >= known.tail_cached {
-                    return None;
-                }
+            if head >= known.tail_cached && known.look(head) == 0 {
+                return None;
             }
+            let lane = &*known.lane;
             let message = lane.copy(head, slots);
             // C52: pairs with P52; the copy was made before. RB-50: the head only grows, so when
             // it still is `head`, the producer did not come round to the slot.
@@ -398,13 +415,12 @@ impl<T: Pod + Send, W: Wait> Consumer<T, W> {
     fn take_batch(&mut self, batch: &mut [T]) -> Option<usize> {
         let slots = self.shared.slots;
         let known = self.lanes.get_mut(self.current)?;
-        let lane = &*known.lane;
-        let mut head = lane.head.load(Ordering::Relaxed);
+        let mut head = known.lane.head.load(Ordering::Relaxed);
         loop {
             if head + batch.len() as u64 > known.tail_cached {
-                // C51: pairs with P51.
-                known.tail_cached = lane.tail.load(Ordering::Acquire);
+                known.look(head);
             }
+            let lane = &*known.lane;
             let ready = known.tail_cached.saturating_sub(head).min(batch.len() as u64);
             if ready == 0 {
                 return None;
@@ -436,7 +452,7 @@ impl<T: Pod + Send, W: Wait> Consumer<T, W> {
         self.changes_known = self.shared.changes.load(Ordering::Relaxed);
         let is_first_time = self.lanes.is_empty();
         self.lanes =
-            lanes.iter().map(|lane| KnownLane { lane: lane.clone(), tail_cached: 0 }).collect();
+            lanes.iter().map(|lane| KnownLane::new(lane)).collect();
         if is_first_time && !self.lanes.is_empty() {
             // Consumers spread over the lanes.
             self.current = self.shared.consumers.load(Ordering::Relaxed) % self.lanes.len();

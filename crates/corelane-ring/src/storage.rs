@@ -50,29 +50,38 @@ pub trait WriteWords: ReadWords {
     }
 }
 
-const WORDS_PER_LINE: usize = 8;
+/// Alignment of the first word of heap storage, a pair of cache lines.
+const ALIGN_BYTES: usize = 128;
 
-#[repr(align(64))]
-struct Line([AtomicU64; WORDS_PER_LINE]);
-
-/// Zeroed words on the heap, aligned to cache lines; clones share them.
+/// Zeroed words on the heap, the first of which begins a pair of cache lines; clones share them.
 #[derive(Clone)]
 pub struct HeapWords {
-    lines: Arc<[Line]>,
+    words: Arc<[AtomicU64]>,
+    /// Words before the first one, so that it is aligned.
+    skipped: usize,
     len: usize,
 }
 
 impl HeapWords {
     /// Allocates `len` zeroed words.
     pub fn new(len: usize) -> Self {
-        let zeroed = || Line(std::array::from_fn(|_| AtomicU64::new(0)));
-        let lines: Vec<Line> = (0..len.div_ceil(WORDS_PER_LINE)).map(|_| zeroed()).collect();
-        Self { lines: Arc::from(lines), len }
+        // What follows the words shares no line with them either.
+        let spare = if cfg!(loom) { 0 } else { 2 * ALIGN_BYTES / 8 };
+        let words: Arc<[AtomicU64]> = (0..len + spare).map(|_| AtomicU64::new(0)).collect();
+        let skipped = if cfg!(loom) { 0 } else { words.as_ptr().align_offset(ALIGN_BYTES) };
+        assert!(skipped + len <= words.len(), "memory cannot be aligned");
+        Self { words, skipped, len }
     }
 
-    #[inline]
+    /// `count` words from `first` on, checked once.
+    #[inline(always)]
+    fn range(&self, first: usize, count: usize) -> &[AtomicU64] {
+        &self.words[self.skipped..][first..][..count]
+    }
+
+    #[inline(always)]
     fn at(&self, index: usize) -> &AtomicU64 {
-        &self.lines[index / WORDS_PER_LINE].0[index % WORDS_PER_LINE]
+        &self.words[self.skipped + index]
     }
 }
 
@@ -87,25 +96,40 @@ impl ReadWords for HeapWords {
         self.len
     }
 
-    #[inline]
+    #[inline(always)]
     fn load_relaxed(&self, index: usize) -> u64 {
         self.at(index).load(Ordering::Relaxed)
     }
 
-    #[inline]
+    #[inline(always)]
     fn load_acquire(&self, index: usize) -> u64 {
         self.at(index).load(Ordering::Acquire)
+    }
+
+    #[inline(always)]
+    fn read(&self, first: usize, out: &mut [u64]) {
+        let words = self.range(first, out.len());
+        for (out, word) in out.iter_mut().zip(words) {
+            *out = word.load(Ordering::Relaxed);
+        }
     }
 }
 
 impl WriteWords for HeapWords {
-    #[inline]
+    #[inline(always)]
     fn store_relaxed(&self, index: usize, value: u64) {
         self.at(index).store(value, Ordering::Relaxed);
     }
 
-    #[inline]
+    #[inline(always)]
     fn store_release(&self, index: usize, value: u64) {
         self.at(index).store(value, Ordering::Release);
+    }
+
+    #[inline(always)]
+    fn write(&self, first: usize, words: &[u64]) {
+        for (word, &value) in self.range(first, words.len()).iter().zip(words) {
+            word.store(value, Ordering::Relaxed);
+        }
     }
 }

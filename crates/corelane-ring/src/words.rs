@@ -2,36 +2,38 @@
 
 use bytemuck::Pod;
 
+use crate::storage::{ReadWords, WriteWords};
+
 /// Words that a `T` takes, the last one padded with zeros.
 pub(crate) const fn words_of<T>() -> usize {
     size_of::<T>().div_ceil(8)
 }
 
-/// Hands every word of `value` with its index to `store`.
+/// Writes the words of `value` from `first` on.
 #[inline(always)]
-pub(crate) fn store<T: Pod>(value: &T, mut store: impl FnMut(usize, u64)) {
-    let (words, rest) = bytemuck::bytes_of(value).as_chunks::<8>();
-    for (index, word) in words.iter().enumerate() {
-        store(index, u64::from_ne_bytes(*word));
+pub(crate) fn write<T: Pod>(words: &impl WriteWords, first: usize, value: &T) {
+    if let Ok(whole) = bytemuck::try_cast_slice(core::slice::from_ref(value)) {
+        return words.write(first, whole);
     }
-    if !rest.is_empty() {
-        let mut last = [0; 8];
-        last[..rest.len()].copy_from_slice(rest);
-        store(words.len(), u64::from_ne_bytes(last));
+    // It is not aligned like words, or has a rest: word by word.
+    for (offset, bytes) in bytemuck::bytes_of(value).chunks(8).enumerate() {
+        let mut word = [0; 8];
+        word[..bytes.len()].copy_from_slice(bytes);
+        words.store_relaxed(first + offset, u64::from_ne_bytes(word));
     }
 }
 
-/// Makes a `T` of the words that `load` gives for each index.
+/// Makes a `T` of the words from `first` on.
 #[inline(always)]
-pub(crate) fn load<T: Pod>(mut load: impl FnMut(usize) -> u64) -> T {
+pub(crate) fn read<T: Pod>(words: &impl ReadWords, first: usize) -> T {
     let mut value = T::zeroed();
-    let (words, rest) = bytemuck::bytes_of_mut(&mut value).as_chunks_mut::<8>();
-    let whole = words.len();
-    for (index, word) in words.iter_mut().enumerate() {
-        *word = load(index).to_ne_bytes();
+    if let Ok(whole) = bytemuck::try_cast_slice_mut(core::slice::from_mut(&mut value)) {
+        words.read(first, whole);
+        return value;
     }
-    if !rest.is_empty() {
-        rest.copy_from_slice(&load(whole).to_ne_bytes()[..rest.len()]);
+    for (offset, bytes) in bytemuck::bytes_of_mut(&mut value).chunks_mut(8).enumerate() {
+        let word = words.load_relaxed(first + offset).to_ne_bytes();
+        bytes.copy_from_slice(&word[..bytes.len()]);
     }
     value
 }
@@ -39,13 +41,15 @@ pub(crate) fn load<T: Pod>(mut load: impl FnMut(usize) -> u64) -> T {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+    use crate::storage::HeapWords;
 
     #[test]
     fn a_value_survives_the_way_over_words() {
         fn there_and_back<T: Pod + PartialEq + core::fmt::Debug>(value: T) {
-            let mut words = vec![u64::MAX; words_of::<T>()];
-            store(&value, |index, word| words[index] = word);
-            assert_eq!(load::<T>(|index| words[index]), value);
+            let words = HeapWords::new(1 + words_of::<T>());
+            write(&words, 1, &value);
+            assert_eq!(read::<T>(&words, 1), value);
+            assert_eq!(words.load_relaxed(0), 0);
         }
         there_and_back([1_u64, 2, 3]);
         there_and_back([7_u8; 13]);

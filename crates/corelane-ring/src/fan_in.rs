@@ -244,7 +244,8 @@ impl<T: Send, W: Wait> Consumer<T, W> {
             }
             if self.turn >= TURN_MAX || self.current >= self.lanes.len() {
                 self.turn = 0;
-                self.current = if self.current + 1 < self.lanes.len() { self.current + 1 } else { 0 };
+                self.current =
+                    if self.current + 1 < self.lanes.len() { self.current + 1 } else { 0 };
             }
             let lane = &mut self.lanes[self.current];
             let wanted = (count - taken).min(TURN_MAX - self.turn);

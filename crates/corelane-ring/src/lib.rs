@@ -87,7 +87,6 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-
 pub mod bell;
 mod error;
 pub mod fan_in;

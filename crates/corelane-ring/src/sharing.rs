@@ -454,8 +454,7 @@ impl<T: Pod + Send, W: Wait> Consumer<T, W> {
         // No order is needed: it changes within the lock.
         self.changes_known = self.shared.changes.load(Ordering::Relaxed);
         let is_first_time = self.lanes.is_empty();
-        self.lanes =
-            lanes.iter().map(|lane| KnownLane::new(lane)).collect();
+        self.lanes = lanes.iter().map(KnownLane::new).collect();
         if is_first_time && !self.lanes.is_empty() {
             // Consumers spread over the lanes.
             self.current = self.shared.consumers.load(Ordering::Relaxed) % self.lanes.len();

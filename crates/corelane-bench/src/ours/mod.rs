@@ -1,5 +1,27 @@
 //! The rings of `corelane-ring`, one adapter a file.
 
+mod fan_in;
+mod mpmc;
+mod mpsc;
+mod sharing;
+mod spsc;
 mod word_ring;
 
+pub use fan_in::{FanIn, FanInReceiver, FanInSender};
+pub use mpmc::{Mpmc, MpmcReceiver, MpmcSender};
+pub use mpsc::{Mpsc, MpscReceiver, MpscSender};
+pub use sharing::{Sharing, SharingReceiver, SharingSender};
+pub use spsc::{Spsc, SpscReceiver, SpscSender};
 pub use word_ring::{WordReceiver, WordRing, WordSender};
+
+use crate::suite::Suite;
+
+/// Adds every ring that has a row for the suite's options.
+pub fn add_all(suite: &mut Suite) {
+    suite.add_queue::<Spsc>();
+    suite.add_queue::<WordRing>();
+    suite.add_queue::<FanIn>();
+    suite.add_queue::<Mpsc>();
+    suite.add_queue::<Sharing>();
+    suite.add_queue::<Mpmc>();
+}

@@ -65,8 +65,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-
 pub mod bell;
+pub mod broadcast;
 mod error;
 pub mod latency;
 mod line;

@@ -74,6 +74,27 @@ impl HeapWords {
     fn at(&self, index: usize) -> &AtomicU64 {
         &self.lines[index / WORDS_PER_LINE].0[index % WORDS_PER_LINE]
     }
+
+    /// `count` words from `first` on, when they lie within one line.
+    #[inline(always)]
+    fn within_line(&self, first: usize, count: usize) -> Option<&[AtomicU64]> {
+        let (line, offset) = (first / WORDS_PER_LINE, first % WORDS_PER_LINE);
+        (offset + count <= WORDS_PER_LINE).then(|| &self.lines[line].0[offset..][..count])
+    }
+
+    /// The lines that hold `count` words from `first` on, when a line begins with `first`.
+    #[inline(always)]
+    fn whole_lines(&self, first: usize, count: usize) -> Option<&[Line]> {
+        let line = first / WORDS_PER_LINE;
+        let lines = line..line + count.div_ceil(WORDS_PER_LINE);
+        first.is_multiple_of(WORDS_PER_LINE).then(|| &self.lines[lines])
+    }
+}
+
+impl core::fmt::Debug for HeapWords {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("HeapWords").field("len", &self.len).finish_non_exhaustive()
+    }
 }
 
 impl ReadWords for HeapWords {
@@ -90,6 +111,26 @@ impl ReadWords for HeapWords {
     fn load_acquire(&self, index: usize) -> u64 {
         self.at(index).load(Ordering::Acquire)
     }
+
+    /// Checks the range once for what lies within a line or begins with one.
+    #[inline(always)]
+    fn read(&self, first: usize, out: &mut [u64]) {
+        if let Some(words) = self.within_line(first, out.len()) {
+            for (out, word) in out.iter_mut().zip(words) {
+                *out = word.load(Ordering::Relaxed);
+            }
+        } else if let Some(lines) = self.whole_lines(first, out.len()) {
+            for (out, line) in out.chunks_mut(WORDS_PER_LINE).zip(lines) {
+                for (out, word) in out.iter_mut().zip(&line.0) {
+                    *out = word.load(Ordering::Relaxed);
+                }
+            }
+        } else {
+            for (offset, out) in out.iter_mut().enumerate() {
+                *out = self.load_relaxed(first + offset);
+            }
+        }
+    }
 }
 
 impl WriteWords for HeapWords {
@@ -101,5 +142,25 @@ impl WriteWords for HeapWords {
     #[inline]
     fn store_release(&self, index: usize, value: u64) {
         self.at(index).store(value, Ordering::Release);
+    }
+
+    /// Checks the range once for what lies within a line or begins with one.
+    #[inline(always)]
+    fn write(&self, first: usize, words: &[u64]) {
+        if let Some(target) = self.within_line(first, words.len()) {
+            for (word, &value) in target.iter().zip(words) {
+                word.store(value, Ordering::Relaxed);
+            }
+        } else if let Some(lines) = self.whole_lines(first, words.len()) {
+            for (words, line) in words.chunks(WORDS_PER_LINE).zip(lines) {
+                for (word, &value) in line.0.iter().zip(words) {
+                    word.store(value, Ordering::Relaxed);
+                }
+            }
+        } else {
+            for (offset, &value) in words.iter().enumerate() {
+                self.store_relaxed(first + offset, value);
+            }
+        }
     }
 }

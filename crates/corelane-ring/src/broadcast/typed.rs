@@ -71,10 +71,9 @@ impl<W: Wait> Shared<W> {
         self.listeners.load(Ordering::Acquire) == 0
     }
 
-    fn listener_left(&self) {
+    fn listener_leaves(&self) {
         // C26: pairs with P26.
         self.listeners.fetch_sub(1, Ordering::AcqRel);
-        self.room.notify_all();
     }
 
     fn seats(&self) -> std::sync::MutexGuard<'_, Vec<usize>> {
@@ -354,7 +353,8 @@ impl<T: Pod + Send, W: Wait> Clone for Subscribers<T, W> {
 
 impl<T: Pod + Send, W: Wait> Drop for Subscribers<T, W> {
     fn drop(&mut self) {
-        self.shared.listener_left();
+        self.shared.listener_leaves();
+        self.shared.room.notify_all();
     }
 }
 
@@ -466,10 +466,12 @@ impl<T: Pod + Send, W: Wait> Subscriber<T, W> {
 
 impl<T: Pod + Send, W: Wait> Drop for Subscriber<T, W> {
     fn drop(&mut self) {
+        // First, so that the last one leaves no room behind for a message that nobody gets.
+        self.shared.listener_leaves();
         self.log.leave();
         if let Some(seat) = self.seat {
             self.shared.seats().push(seat);
         }
-        self.shared.listener_left();
+        self.shared.room.notify_all();
     }
 }

@@ -1,7 +1,7 @@
 //! What holds the publisher back: the cursors of reliable subscribers, in groups.
 //!
 //! Cursors are written by others, so each is held against what is possible before it counts
-//! (RB-24). Looking at them is not ordered by anything here: the publisher puts its fences around.
+//! (RB-24). Looking at them is not ordered here: the publisher puts its fences around.
 
 use core::ops::Range;
 
@@ -28,7 +28,8 @@ impl<C: ReadWords> Group<C> {
 
     /// Whether somebody joined since the last call.
     pub(super) fn has_joined(&mut self) -> bool {
-        let joins = self.cursors.load_relaxed(JOINS);
+        // P27: pairs with C26; the cursor of a join that is counted here is seen by a scan.
+        let joins = self.cursors.load_acquire(JOINS);
         core::mem::replace(&mut self.joins_seen, joins) != joins
     }
 

@@ -117,9 +117,10 @@ impl<D: ReadWords, C: WriteWords> WordSubscriber<D, C> {
         }
         let floor = Self::look(&shape, &data, start);
         seat.group.store_relaxed(index, cursor_word(generation, floor));
-        seat.group.store_relaxed(JOINS, seat.group.load_relaxed(JOINS).wrapping_add(1));
+        // C26: pairs with P27; whoever counts this join sees the cursor.
+        seat.group.store_release(JOINS, seat.group.load_relaxed(JOINS).wrapping_add(1));
         // C22: pairs with P23. Either the publisher's fence came first, and its intent is seen
-        // below; or its next look finds this join, and the cursor (RB-22).
+        // below; or its next look finds this join (RB-22).
         fence(Ordering::SeqCst);
         let position = Self::look(&shape, &data, start);
         let mut joined = Self::at(shape, data, Mode::Reliable, position);

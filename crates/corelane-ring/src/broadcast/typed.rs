@@ -67,12 +67,12 @@ struct Shared<W: Wait> {
 
 impl<W: Wait> Shared<W> {
     fn is_deserted(&self) -> bool {
-        // P26: pairs with C26.
+        // P26: pairs with C27.
         self.listeners.load(Ordering::Acquire) == 0
     }
 
     fn listener_leaves(&self) {
-        // C26: pairs with P26.
+        // C27: pairs with P26.
         self.listeners.fetch_sub(1, Ordering::AcqRel);
     }
 

@@ -248,7 +248,7 @@ impl<D: WriteWords, C: ReadWords> WordPublisher<D, C> {
             self.slowest = self.scan_each(needed);
         }
         // P25: pairs with C20; whatever was read before a cursor moved was read before this.
-        // P24: pairs with C25; whoever sees a record written after this sees its verdict.
+        // P24: pairs with C23; whoever sees a record written after this sees the verdict.
         fence(Ordering::AcqRel);
     }
 

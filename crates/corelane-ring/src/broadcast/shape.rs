@@ -174,7 +174,7 @@ impl LogShape {
 /// that the seat is free, so that zeroed words are free seats.
 #[inline(always)]
 pub(super) const fn cursor_word(generation: u8, position: u64) -> u64 {
-    (generation as u64) << GENERATION_SHIFT | (position + 1)
+    (generation as u64) << GENERATION_SHIFT | position.wrapping_add(1) & POSITION_MASK
 }
 
 /// The cursor word of a seat that `generation` has left.

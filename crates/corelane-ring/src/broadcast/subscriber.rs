@@ -275,7 +275,7 @@ impl<D: ReadWords, C: WriteWords> WordSubscriber<D, C> {
         if self.mode == Mode::Evicted {
             return 0;
         }
-        // C21: pairs with P20. A tail that runs backwards is none (RB-24).
+        // C21: pairs with P20. A tail that runs backwards is none.
         self.tail_cached = self.data.load_acquire(TAIL).max(self.position);
         if self.tail_cached == self.position {
             self.release();
@@ -322,7 +322,8 @@ impl<D: ReadWords, C: WriteWords> WordSubscriber<D, C> {
             }
             Mode::Lossy => {
                 // C21: pairs with P21; the next tail is not behind this position.
-                let oldest = self.shape.oldest(self.data.load_acquire(INTENT));
+                // An intent that runs backwards is none.
+                let oldest = self.shape.oldest(self.data.load_acquire(INTENT)).max(self.position);
                 let missed = oldest - self.position;
                 (self.position, self.released) = (oldest, oldest);
                 self.tail_cached = oldest;

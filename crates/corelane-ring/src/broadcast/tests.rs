@@ -8,7 +8,7 @@ use super::shape::{cursor_word, free_word};
 use super::*;
 use crate::{HeapWords, ReadWords, Spin, TrySendError, WriteWords};
 
-type Ends = (Publisher<u64, Spin>, Subscribers<u64, Spin>);
+type Ends = super::Ends<u64, Spin>;
 
 fn ends(capacity: usize, subscribers_max: usize, policy: LagPolicy) -> Ends {
     channel_with(capacity, subscribers_max, policy, Spin).expect("because the shape is valid")

@@ -1,6 +1,7 @@
 //! The typed broadcast in process: messages of plain data, and ends that wait.
 
-use std::sync::{Mutex, PoisonError};
+use core::marker::PhantomData;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytemuck::{Pod, Zeroable};
 
@@ -76,11 +77,14 @@ impl<W: Wait> Shared<W> {
         self.listeners.fetch_sub(1, Ordering::AcqRel);
     }
 
-    fn seats(&self) -> std::sync::MutexGuard<'_, Vec<usize>> {
+    fn seats(&self) -> MutexGuard<'_, Vec<usize>> {
         // A list of numbers is never left half changed.
         self.seats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// The two sides of a broadcast.
+pub type Ends<T, W> = (Publisher<T, W>, Subscribers<T, W>);
 
 /// Makes a broadcast for at least `capacity` messages and at most `subscribers_max` reliable
 /// subscribers at a time, whose publisher waits for the slowest of them.
@@ -94,7 +98,7 @@ pub fn channel<T: Pod + Send, W: Wait + Clone>(
     capacity: usize,
     subscribers_max: usize,
     wait: W,
-) -> Result<(Publisher<T, W>, Subscribers<T, W>), LogError> {
+) -> Result<Ends<T, W>, LogError> {
     channel_with(capacity, subscribers_max, LagPolicy::Wait, wait)
 }
 
@@ -107,7 +111,7 @@ pub fn channel_with<T: Pod + Send, W: Wait + Clone>(
     subscribers_max: usize,
     policy: LagPolicy,
     wait: W,
-) -> Result<(Publisher<T, W>, Subscribers<T, W>), LogError> {
+) -> Result<Ends<T, W>, LogError> {
     let slots = capacity.clamp(2, usize::MAX / 2 + 1).next_power_of_two();
     let slots = if capacity == 0 { 0 } else { slots };
     let shape = LogShape::new(slots, const { record_words::<T>() }, subscribers_max)?;
@@ -126,8 +130,8 @@ pub fn channel_with<T: Pod + Send, W: Wait + Clone>(
         messages: Event::new(wait.clone()),
         room: Event::new(wait),
     });
-    let publisher = Publisher { log, shared: shared.clone(), messages: core::marker::PhantomData };
-    Ok((publisher, Subscribers { shared, messages: core::marker::PhantomData }))
+    let publisher = Publisher { log, shared: shared.clone(), messages: PhantomData };
+    Ok((publisher, Subscribers { shared, messages: PhantomData }))
 }
 
 /// The publishing end. Lock-free; its calls without waiting are wait-free. It never allocates.
@@ -135,7 +139,7 @@ pub fn channel_with<T: Pod + Send, W: Wait + Clone>(
 pub struct Publisher<T: Pod + Send, W: Wait> {
     log: WordPublisher<HeapWords, HeapWords>,
     shared: Arc<Shared<W>>,
-    messages: core::marker::PhantomData<T>,
+    messages: PhantomData<T>,
 }
 
 impl<T: Pod + Send, W: Wait> Publisher<T, W> {
@@ -208,7 +212,7 @@ impl<T: Pod + Send, W: Wait> Publisher<T, W> {
     #[inline]
     pub fn claim(&mut self, count: usize) -> Result<Claim<'_, T, W>, ClaimError> {
         let claim = self.log.claim(count)?;
-        Ok(Claim { claim, messages: &self.shared.messages, puts: core::marker::PhantomData })
+        Ok(Claim { claim, messages: &self.shared.messages, puts: PhantomData })
     }
 
     /// Messages that the log holds at most.
@@ -269,7 +273,7 @@ impl<T: Pod + Send, W: Wait> Drop for Publisher<T, W> {
 pub struct Claim<'a, T: Pod + Send, W: Wait> {
     claim: WordClaim<'a, HeapWords, HeapWords>,
     messages: &'a Event<W>,
-    puts: core::marker::PhantomData<T>,
+    puts: PhantomData<T>,
 }
 
 impl<T: Pod + Send, W: Wait> Claim<'_, T, W> {
@@ -302,7 +306,7 @@ impl<T: Pod + Send, W: Wait> Claim<'_, T, W> {
 #[derive(Debug)]
 pub struct Subscribers<T: Pod + Send, W: Wait> {
     shared: Arc<Shared<W>>,
-    messages: core::marker::PhantomData<fn() -> T>,
+    messages: PhantomData<fn() -> T>,
 }
 
 impl<T: Pod + Send, W: Wait> Subscribers<T, W> {
@@ -340,14 +344,14 @@ impl<T: Pod + Send, W: Wait> Subscribers<T, W> {
     ) -> Subscriber<T, W> {
         self.shared.listeners.fetch_add(1, Ordering::Relaxed);
         let shared = self.shared.clone();
-        Subscriber { log, seat, shared, messages: core::marker::PhantomData }
+        Subscriber { log, seat, shared, messages: PhantomData }
     }
 }
 
 impl<T: Pod + Send, W: Wait> Clone for Subscribers<T, W> {
     fn clone(&self) -> Self {
         self.shared.listeners.fetch_add(1, Ordering::Relaxed);
-        Self { shared: self.shared.clone(), messages: core::marker::PhantomData }
+        Self { shared: self.shared.clone(), messages: PhantomData }
     }
 }
 
@@ -364,7 +368,7 @@ pub struct Subscriber<T: Pod + Send, W: Wait> {
     log: WordSubscriber<HeapWords, HeapWords>,
     seat: Option<usize>,
     shared: Arc<Shared<W>>,
-    messages: core::marker::PhantomData<fn() -> T>,
+    messages: PhantomData<fn() -> T>,
 }
 
 impl<T: Pod + Send, W: Wait> Subscriber<T, W> {

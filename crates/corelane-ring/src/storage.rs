@@ -75,6 +75,14 @@ impl HeapWords {
         &self.lines[index / WORDS_PER_LINE].0[index % WORDS_PER_LINE]
     }
 
+    /// Where the words lie, and how many there are.
+    #[cfg(not(loom))]
+    #[inline(always)]
+    pub(crate) fn atomics(&self) -> (*const u64, usize) {
+        const { assert!(size_of::<Line>() == WORDS_PER_LINE * size_of::<u64>()) };
+        (self.lines.as_ptr().cast(), self.lines.len() * WORDS_PER_LINE)
+    }
+
     /// `count` words from `first` on, when they lie within one line.
     #[inline(always)]
     fn within_line(&self, first: usize, count: usize) -> Option<&[AtomicU64]> {

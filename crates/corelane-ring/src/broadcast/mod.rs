@@ -103,6 +103,8 @@
 
 mod gating;
 mod publisher;
+#[cfg(not(loom))]
+mod raw;
 mod shape;
 mod subscriber;
 mod typed;

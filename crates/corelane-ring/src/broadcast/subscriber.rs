@@ -192,7 +192,7 @@ impl<D: ReadWords, C: WriteWords> WordSubscriber<D, C> {
         if !self.is_intact() {
             return Err(self.settle());
         }
-        self.advance();
+        self.advance(1);
         Ok(record)
     }
 
@@ -208,24 +208,30 @@ impl<D: ReadWords, C: WriteWords> WordSubscriber<D, C> {
         copy: impl Fn(&D, usize) -> R,
         mut take: impl FnMut(R),
     ) -> Result<usize, TryRecvError> {
-        let mut ready = self.tail_cached - self.position;
-        if ready < count as u64 {
-            ready = self.refresh();
-        }
-        let ready = ready.min(count as u64);
-        if ready == 0 && count > 0 {
-            return Err(self.why_empty());
-        }
+        let ready = self.ready(count)?;
         for taken in 0..ready {
             let record = copy(&self.data, self.shape.record_start(self.position));
             if !self.is_intact() {
                 // What the reason is comes to light again in the next call.
                 return if taken > 0 { Ok(taken as usize) } else { Err(self.settle()) };
             }
-            self.advance();
+            self.advance(1);
             take(record);
         }
         Ok(ready as usize)
+    }
+
+    /// Records that can be taken at once, `count` at most; none only when that is 0.
+    #[inline(always)]
+    pub(super) fn ready(&mut self, count: usize) -> Result<u64, TryRecvError> {
+        let mut ready = self.tail_cached - self.position;
+        if ready < count as u64 {
+            ready = self.refresh();
+        }
+        if ready == 0 && count > 0 {
+            return Err(self.why_empty());
+        }
+        Ok(ready.min(count as u64))
     }
 
     /// Lets the publisher reuse what was read, now; without effect for a lossy subscriber.
@@ -297,9 +303,10 @@ impl<D: ReadWords, C: WriteWords> WordSubscriber<D, C> {
         }
     }
 
+    /// Goes on by `count` records, and releases every quarter of a lap.
     #[inline(always)]
-    fn advance(&mut self) {
-        self.position += 1;
+    pub(super) fn advance(&mut self, count: u64) {
+        self.position += count;
         if self.position - self.released >= self.shape.stride() {
             self.release();
         }

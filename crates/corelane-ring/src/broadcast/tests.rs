@@ -287,6 +287,20 @@ fn a_sender_that_waits_goes_on_when_there_is_room() {
     assert!(refused.is_err(), "who waits is told that everybody left");
 }
 
+#[test]
+fn what_a_taker_took_before_its_panic_is_not_taken_twice() {
+    for policy in [LagPolicy::Wait, LagPolicy::Demote { lag_max: 8 }] {
+        let (mut publisher, subscribers) = ends(8, 1, policy);
+        let mut reader = subscribers.reliable(Start::Tail).expect("because a seat is free");
+        send_all(&mut publisher, 0..8);
+        let panics = core::panic::AssertUnwindSafe(|| {
+            reader.drain(8, |message| assert!(message < 3, "as planned"))
+        });
+        std::panic::catch_unwind(panics).expect_err("because the fourth message is refused");
+        assert_eq!(reader.try_recv(), Ok(4));
+    }
+}
+
 /// Neither aligned to words nor as long as a line.
 #[test]
 fn messages_of_any_plain_type_arrive() {
@@ -296,6 +310,10 @@ fn messages_of_any_plain_type_arrive() {
         for value in 0..11 {
             publisher.try_send(make(value)).expect("because everything was read");
             assert_eq!(reader.try_recv(), Ok(make(value)));
+            publisher.try_send(make(!value)).expect("because everything was read");
+            let mut found = Vec::new();
+            assert_eq!(reader.recv_many(&mut found, 9), Ok(1));
+            assert_eq!(found, [make(!value)]);
         }
     }
     check(|value| [value.wrapping_mul(77); 24]);
@@ -318,7 +336,7 @@ fn cursors_that_cannot_be_are_clamped() {
     let seat = Seat { group: group.clone(), first: 0, seat: 1 };
     let mut honest = WordSubscriber::join_reliable(shape, data, seat, Start::Tail)
         .expect("because the seat is free");
-    let mut publish = |log: &mut WordPublisher<_, _>, value: u64| {
+    let publish = |log: &mut WordPublisher<_, _>, value: u64| {
         let mut claim = log.claim(1)?;
         claim.put(&[value]);
         claim.commit();

@@ -54,6 +54,7 @@ fn read_message<T: Pod>(words: &impl ReadWords, start: usize) -> T {
 #[derive(Debug)]
 struct Shared<W: Wait> {
     shape: LogShape,
+    policy: LagPolicy,
     data: HeapWords,
     cursors: HeapWords,
     /// Free seats. Held while somebody joins, so that joins follow one another.
@@ -123,6 +124,7 @@ pub fn channel_with<T: Pod + Send, W: Wait + Clone>(
     }
     let shared = Arc::new(Shared {
         shape,
+        policy,
         data,
         cursors,
         seats: Mutex::new((0..subscribers_max).rev().collect()),
@@ -409,6 +411,12 @@ impl<T: Pod + Send, W: Wait> Subscriber<T, W> {
     #[inline]
     pub fn drain(&mut self, count: usize, take: impl FnMut(T)) -> Result<usize, TryRecvError> {
         let released = self.log.released();
+        #[cfg(not(loom))]
+        if self.shared.policy == LagPolicy::Wait && self.log.is_reliable() {
+            let taken = self.drain_in_place(count, take);
+            self.tell_released(released);
+            return taken;
+        }
         let taken = self.log.drain_with(count, |data, start| read_message(data, start), take);
         self.tell_released(released);
         taken
@@ -454,6 +462,37 @@ impl<T: Pod + Send, W: Wait> Subscriber<T, W> {
         self.log.is_closed()
     }
 
+    /// Takes messages where they lie: in words that nobody writes the compiler may move whole
+    /// lines, which it may not with words that somebody could write.
+    #[cfg(not(loom))]
+    #[inline(always)]
+    fn drain_in_place(
+        &mut self,
+        count: usize,
+        mut take: impl FnMut(T),
+    ) -> Result<usize, TryRecvError> {
+        let (shape, data) = (self.shared.shape, &self.shared.data);
+        let ready = self.log.ready(count)?;
+        let mut left = ready;
+        while left > 0 {
+            let position = self.log.position();
+            let run = left.min(shape.run(position)).min(shape.stride());
+            let (start, words) =
+                (shape.record_start(position), run as usize * shape.record_words());
+            // SAFETY: RB-20: these records are published (C21) and not released, and nobody is
+            // dismissed under this policy; the words are written by the publisher alone, and are
+            // read no more once `Taken` releases them.
+            let records = unsafe { super::raw::words(data, start, words) };
+            let mut taken = Taken { log: &mut self.log, count: 0 };
+            for message in bytemuck::cast_slice::<u64, T>(records) {
+                taken.count += 1;
+                take(*message);
+            }
+            left -= run;
+        }
+        Ok(ready as usize)
+    }
+
     #[inline(always)]
     fn tell_released(&self, before: u64) {
         if W::SLEEPS && self.log.released() != before {
@@ -465,6 +504,21 @@ impl<T: Pod + Send, W: Wait> Subscriber<T, W> {
     fn wait_for_message(&mut self) {
         let shared = self.shared.clone();
         shared.messages.wait_until(|| (self.log.refresh() > 0 || self.is_closed()).then_some(()));
+    }
+}
+
+/// Messages taken so far, also when their taker panics.
+#[cfg(not(loom))]
+struct Taken<'a> {
+    log: &'a mut WordSubscriber<HeapWords, HeapWords>,
+    count: u64,
+}
+
+#[cfg(not(loom))]
+impl Drop for Taken<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.log.advance(self.count);
     }
 }
 

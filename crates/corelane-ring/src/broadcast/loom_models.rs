@@ -9,8 +9,8 @@ type WordPublisher = super::WordPublisher<HeapWords, HeapWords>;
 type WordSubscriber = super::WordSubscriber<HeapWords, HeapWords>;
 
 /// Most times that a model takes the processor away from a thread that could go on. What is found
-/// with more is rare, and every model in full would take hours.
-const PREEMPTIONS_MAX: usize = 3;
+/// with more is rare, and every model in full would take hours; LOOM_MAX_PREEMPTIONS goes deeper.
+const PREEMPTIONS_MAX: usize = 2;
 
 fn model(run: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();

@@ -24,7 +24,7 @@
 //! of a trusted group lie packed in one storage; a group of one may lie in a page of its own.
 //!
 //! ```text
-//! data    word 0: tail    word 1: closed                        a pair of lines
+//! data    word 0: tail, with its highest bit set at the end      a pair of lines
 //!         word 16: intent                                       a pair of lines
 //!         word 32..: gates, one word per seat                   padded to a pair of lines
 //!                    verdict << 8 | generation
@@ -48,9 +48,8 @@
 //! |---|---|---|---|
 //! | P20 | `WordPublisher::publish` | Release store of the tail, after the records | C21 |
 //! | P21 | `WordPublisher::refresh` | Release store of the intent, after the tail | C21 |
-//! | C21 | `look`, `refresh`, `settle` | Acquire load of the tail or the intent | P20, P21 |
-//! | P22 | `WordPublisher::close` | Release store of the end, after the last tail | C24 |
-//! | C24 | `WordSubscriber::is_closed` | Acquire load of the end, before a last look | P22 |
+//! | P22 | `WordPublisher::close` | Release store of the tail with its end, after the records | C21 |
+//! | C21 | `look`, `refresh`, `settle` | Acquire load of the tail or the intent | P20, P21, P22 |
 //! | P23 | `WordPublisher::refresh` | SeqCst fence after the intent, before the look for joins and before any record below it is written | C22, C23 |
 //! | C22 | `join_reliable` | SeqCst fence after cursor and joins, before the look at the intent | P23 |
 //! | C23 | `is_intact` | Acquire fence after the copy, before intent or gate are looked at | P23, P24 |

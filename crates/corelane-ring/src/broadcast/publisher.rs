@@ -169,10 +169,10 @@ impl<D: WriteWords, C: ReadWords> WordPublisher<D, C> {
         self.counts
     }
 
-    /// Tells subscribers that no record follows.
+    /// Tells subscribers that no record follows. Publishing one opens the log again.
     pub fn close(&mut self) {
-        // P22: pairs with C24; every record was published before.
-        self.data.store_release(CLOSED, 1);
+        // P22: pairs with C21; every record was published before.
+        self.data.store_release(TAIL, self.tail | CLOSED);
     }
 
     /// Records that can be claimed without a look at any cursor.

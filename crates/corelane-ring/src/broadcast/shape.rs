@@ -15,8 +15,9 @@ pub const POSITION_MAX: u64 = POSITION_MASK - 1;
 const WORDS_PER_PAIR: usize = 16;
 /// Position after the last record published; written by the publisher (P20).
 pub(super) const TAIL: usize = 0;
-/// Not zero when the publisher is gone; written by it (P22).
-pub(super) const CLOSED: usize = 1;
+/// Added to the tail when the publisher is gone (P22): one look tells both, so that a subscriber
+/// that finds nothing takes the publisher's line once and not twice.
+pub(super) const CLOSED: u64 = 1 << 63;
 /// The publisher writes no position from here on; on a line of its own, because it changes seldom
 /// and the tail always (P21).
 pub(super) const INTENT: usize = WORDS_PER_PAIR;

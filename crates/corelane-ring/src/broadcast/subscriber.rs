@@ -75,6 +75,8 @@ pub struct WordSubscriber<D, C: WriteWords> {
     position: u64,
     tail_cached: u64,
     released: u64,
+    /// The last look at the tail found that nothing follows.
+    is_over: bool,
     mode: Mode,
     generation: u8,
     shape: LogShape,
@@ -145,7 +147,7 @@ impl<D: ReadWords, C: WriteWords> WordSubscriber<D, C> {
         // C21: pairs with P21; the tail is not behind the one before the intent.
         let oldest = shape.oldest(data.load_acquire(INTENT));
         match start {
-            Start::Tail => data.load_acquire(TAIL),
+            Start::Tail => data.load_acquire(TAIL) & !CLOSED,
             Start::Oldest => oldest,
         }
     }
@@ -155,6 +157,7 @@ impl<D: ReadWords, C: WriteWords> WordSubscriber<D, C> {
             position,
             tail_cached: position,
             released: position,
+            is_over: false,
             mode,
             generation: 0,
             shape,
@@ -265,8 +268,8 @@ impl<D: ReadWords, C: WriteWords> WordSubscriber<D, C> {
 
     /// Whether the publisher is gone; records may be left.
     pub fn is_closed(&self) -> bool {
-        // C24: pairs with P22; its last record is visible to the next look at the tail.
-        self.data.load_acquire(CLOSED) != 0
+        // C21: pairs with P22; its last record is visible to the next look at the tail.
+        self.data.load_acquire(TAIL) & CLOSED != 0
     }
 
     /// Position up to which the publisher may overwrite.
@@ -281,8 +284,10 @@ impl<D: ReadWords, C: WriteWords> WordSubscriber<D, C> {
         if self.mode == Mode::Evicted {
             return 0;
         }
-        // C21: pairs with P20. A tail that runs backwards is none.
-        self.tail_cached = self.data.load_acquire(TAIL).max(self.position);
+        // C21: pairs with P20 and P22. A tail that runs backwards is none.
+        let tail = self.data.load_acquire(TAIL);
+        self.is_over = tail & CLOSED != 0;
+        self.tail_cached = (tail & !CLOSED).max(self.position);
         if self.tail_cached == self.position {
             self.release();
         }
@@ -341,13 +346,12 @@ impl<D: ReadWords, C: WriteWords> WordSubscriber<D, C> {
         }
     }
 
-    /// There was nothing a moment ago: the log is over only if the publisher had gone before a look
-    /// that found nothing.
+    /// Why the last look found nothing.
     #[cold]
-    fn why_empty(&mut self) -> TryRecvError {
+    fn why_empty(&self) -> TryRecvError {
         if self.mode == Mode::Evicted {
             TryRecvError::Evicted
-        } else if self.is_closed() && self.refresh() == 0 {
+        } else if self.is_over {
             TryRecvError::Closed
         } else {
             TryRecvError::Empty

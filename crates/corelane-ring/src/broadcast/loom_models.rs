@@ -11,10 +11,16 @@ type WordSubscriber = super::WordSubscriber<HeapWords, HeapWords>;
 /// Most times that a model takes the processor away from a thread that could go on. What is found
 /// with more is rare, and every model in full would take hours; LOOM_MAX_PREEMPTIONS goes deeper.
 const PREEMPTIONS_MAX: usize = 2;
+/// A join that is counted before its cursor can be seen shows with three.
+const PREEMPTIONS_MAX_JOIN: usize = 3;
 
 fn model(run: impl Fn() + Sync + Send + 'static) {
+    model_to(PREEMPTIONS_MAX, run);
+}
+
+fn model_to(preemptions_max: usize, run: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = builder.preemption_bound.or(Some(PREEMPTIONS_MAX));
+    builder.preemption_bound = builder.preemption_bound.or(Some(preemptions_max));
     builder.check(run);
 }
 
@@ -130,7 +136,7 @@ fn lossy_is_never_torn() {
 
 /// Who joins in the midst is never overrun, wherever it begins (RB-22).
 fn join_late(start: Start) {
-    model(move || {
+    model_to(PREEMPTIONS_MAX_JOIN, move || {
         let (publisher, log) = Log::new(2, LagPolicy::Wait);
         let sender = thread::spawn(move || publish_to(publisher, 4));
         let mut subscriber = log.reliable(start);

@@ -104,6 +104,7 @@ mod gating;
 mod publisher;
 #[cfg(not(loom))]
 mod raw;
+mod receiver;
 mod shape;
 mod subscriber;
 mod typed;
@@ -114,6 +115,7 @@ mod loom_models;
 mod tests;
 
 pub use publisher::{ClaimError, LagPolicy, PublisherCounts, WordClaim, WordPublisher};
+pub use receiver::Subscriber;
 pub use shape::{LogError, LogShape, POSITION_MAX, RECORD_WORDS_MAX, SLOTS_MAX, SUBSCRIBERS_MAX};
 pub use subscriber::{Seat, Start, TryRecvError, WordSubscriber};
-pub use typed::{Claim, Ends, Publisher, Subscriber, Subscribers, channel, channel_with};
+pub use typed::{Claim, Ends, Publisher, Subscribers, channel, channel_with};

@@ -277,14 +277,15 @@ fn a_sender_that_waits_goes_on_when_there_is_room() {
         for value in 0..100 {
             publisher.send(value).expect("because the reader is there");
         }
-        publisher.send(100).and_then(|()| publisher.send(101)).and_then(|()| publisher.send(102))
+        // What is sent while the reader leaves may still find room.
+        (100..).take_while(|&value| publisher.send(value).is_ok()).count()
     });
     for value in 0..100 {
         assert_eq!(reader.recv(), Ok(value));
     }
     drop(reader);
-    let refused = sender.join().expect("because the sender does not panic");
-    assert!(refused.is_err(), "who waits is told that everybody left");
+    let sent_after = sender.join().expect("because the sender does not panic");
+    assert!(sent_after <= 4, "who waits is told that everybody left: {sent_after}");
 }
 
 #[test]

@@ -11,8 +11,9 @@ use crate::sync::{Arc, AtomicUsize, Ordering};
 use crate::wait::{Event, Wait};
 
 use super::publisher::{ClaimError, LagPolicy, PublisherCounts, WordClaim, WordPublisher};
+use super::receiver::Subscriber;
 use super::shape::{LogError, LogShape};
-use super::subscriber::{Seat, Start, TryRecvError, WordSubscriber};
+use super::subscriber::{Seat, Start, WordSubscriber};
 
 const WORD_BYTES: usize = 8;
 
@@ -36,7 +37,7 @@ fn write_message<T: Pod>(words: &impl WriteWords, start: usize, message: &T) {
 }
 
 #[inline(always)]
-fn read_message<T: Pod>(words: &impl ReadWords, start: usize) -> T {
+pub(super) fn read_message<T: Pod>(words: &impl ReadWords, start: usize) -> T {
     let mut message = <T as Zeroable>::zeroed();
     let target = core::slice::from_mut(&mut message);
     if let Ok(target) = bytemuck::try_cast_slice_mut::<T, u64>(target) {
@@ -52,19 +53,19 @@ fn read_message<T: Pod>(words: &impl ReadWords, start: usize) -> T {
 
 /// What all ends share.
 #[derive(Debug)]
-struct Shared<W: Wait> {
-    shape: LogShape,
-    policy: LagPolicy,
-    data: HeapWords,
-    cursors: HeapWords,
+pub(super) struct Shared<W: Wait> {
+    pub(super) shape: LogShape,
+    pub(super) policy: LagPolicy,
+    pub(super) data: HeapWords,
+    pub(super) cursors: HeapWords,
     /// Free seats. Held while somebody joins, so that joins follow one another.
-    seats: Mutex<Vec<usize>>,
+    pub(super) seats: Mutex<Vec<usize>>,
     /// Subscribers, and handles that can make some.
-    listeners: AtomicUsize,
+    pub(super) listeners: AtomicUsize,
     /// Waited for by subscribers.
-    messages: Event<W>,
+    pub(super) messages: Event<W>,
     /// Waited for by the publisher.
-    room: Event<W>,
+    pub(super) room: Event<W>,
 }
 
 impl<W: Wait> Shared<W> {
@@ -73,12 +74,12 @@ impl<W: Wait> Shared<W> {
         self.listeners.load(Ordering::Acquire) == 0
     }
 
-    fn listener_leaves(&self) {
+    pub(super) fn listener_leaves(&self) {
         // C27: pairs with P26.
         self.listeners.fetch_sub(1, Ordering::AcqRel);
     }
 
-    fn seats(&self) -> MutexGuard<'_, Vec<usize>> {
+    pub(super) fn seats(&self) -> MutexGuard<'_, Vec<usize>> {
         // A list of numbers is never left half changed.
         self.seats.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -360,176 +361,6 @@ impl<T: Pod + Send, W: Wait> Clone for Subscribers<T, W> {
 impl<T: Pod + Send, W: Wait> Drop for Subscribers<T, W> {
     fn drop(&mut self) {
         self.shared.listener_leaves();
-        self.shared.room.notify_all();
-    }
-}
-
-/// A receiving end. Lock-free; its calls without waiting are wait-free. It never allocates.
-#[derive(Debug)]
-pub struct Subscriber<T: Pod + Send, W: Wait> {
-    log: WordSubscriber<HeapWords, HeapWords>,
-    seat: Option<usize>,
-    shared: Arc<Shared<W>>,
-    messages: PhantomData<fn() -> T>,
-}
-
-impl<T: Pod + Send, W: Wait> Subscriber<T, W> {
-    /// Takes the next message.
-    ///
-    /// Room goes back to the publisher every quarter of a lap, and when nothing is left.
-    ///
-    /// # Errors
-    /// - [`TryRecvError`]: there is none, or the subscriber lost its place.
-    #[inline]
-    pub fn try_recv(&mut self) -> Result<T, TryRecvError> {
-        let released = self.log.released();
-        let message = self.log.try_recv_with(|data, start| read_message(data, start));
-        self.tell_released(released);
-        message
-    }
-
-    /// Takes the next message, waiting for one as long as it takes. May park.
-    ///
-    /// # Errors
-    /// - [`TryRecvError`]: the publisher is gone, or the subscriber lost its place; never
-    ///   [`TryRecvError::Empty`].
-    pub fn recv(&mut self) -> Result<T, TryRecvError> {
-        loop {
-            match self.try_recv() {
-                Err(TryRecvError::Empty) => self.wait_for_message(),
-                other => return other,
-            }
-        }
-    }
-
-    /// Takes up to `count` messages, of those that are there, as one batch, and gives each to
-    /// `take`; returns how many.
-    ///
-    /// # Errors
-    /// - [`TryRecvError`]: not a single one was there, or the subscriber lost its place before the
-    ///   first.
-    #[inline]
-    pub fn drain(&mut self, count: usize, take: impl FnMut(T)) -> Result<usize, TryRecvError> {
-        let released = self.log.released();
-        #[cfg(not(loom))]
-        if self.shared.policy == LagPolicy::Wait && self.log.is_reliable() {
-            let taken = self.drain_in_place(count, take);
-            self.tell_released(released);
-            return taken;
-        }
-        let taken = self.log.drain_with(count, |data, start| read_message(data, start), take);
-        self.tell_released(released);
-        taken
-    }
-
-    /// Takes up to `count` messages, of those that are there, and appends them to `messages`;
-    /// returns how many.
-    ///
-    /// # Errors
-    /// - as [`drain`](Self::drain).
-    pub fn recv_many(
-        &mut self,
-        messages: &mut Vec<T>,
-        count: usize,
-    ) -> Result<usize, TryRecvError> {
-        self.drain(count, |message| messages.push(message))
-    }
-
-    /// Gives the room of received messages back to the publisher now.
-    pub fn release(&mut self) {
-        let released = self.log.released();
-        self.log.release();
-        self.tell_released(released);
-    }
-
-    /// Sequence of the next message, counted from the first one published.
-    pub fn position(&self) -> u64 {
-        self.log.position()
-    }
-
-    /// Messages missed so far.
-    pub fn missed(&self) -> u64 {
-        self.log.missed()
-    }
-
-    /// Whether no message can escape this subscriber: it is reliable, and was not demoted.
-    pub fn is_reliable(&self) -> bool {
-        self.log.is_reliable()
-    }
-
-    /// Whether the publisher is gone; messages may be left.
-    pub fn is_closed(&self) -> bool {
-        self.log.is_closed()
-    }
-
-    /// Takes messages where they lie: in words that nobody writes the compiler may move whole
-    /// lines, which it may not with words that somebody could write.
-    #[cfg(not(loom))]
-    #[inline(always)]
-    fn drain_in_place(
-        &mut self,
-        count: usize,
-        mut take: impl FnMut(T),
-    ) -> Result<usize, TryRecvError> {
-        let (shape, data) = (self.shared.shape, &self.shared.data);
-        let ready = self.log.ready(count)?;
-        let mut left = ready;
-        while left > 0 {
-            let position = self.log.position();
-            let run = left.min(shape.run(position)).min(shape.stride());
-            let (start, words) =
-                (shape.record_start(position), run as usize * shape.record_words());
-            // SAFETY: RB-20: these records are published (C21) and not released, and nobody is
-            // dismissed under this policy; the words are written by the publisher alone, and are
-            // read no more once `Taken` releases them.
-            let records = unsafe { super::raw::words(data, start, words) };
-            let mut taken = Taken { log: &mut self.log, count: 0 };
-            for message in bytemuck::cast_slice::<u64, T>(records) {
-                taken.count += 1;
-                take(*message);
-            }
-            left -= run;
-        }
-        Ok(ready as usize)
-    }
-
-    #[inline(always)]
-    fn tell_released(&self, before: u64) {
-        if W::SLEEPS && self.log.released() != before {
-            self.shared.room.notify(1);
-        }
-    }
-
-    #[cold]
-    fn wait_for_message(&mut self) {
-        let shared = self.shared.clone();
-        shared.messages.wait_until(|| (self.log.refresh() > 0 || self.is_closed()).then_some(()));
-    }
-}
-
-/// Messages taken so far, also when their taker panics.
-#[cfg(not(loom))]
-struct Taken<'a> {
-    log: &'a mut WordSubscriber<HeapWords, HeapWords>,
-    count: u64,
-}
-
-#[cfg(not(loom))]
-impl Drop for Taken<'_> {
-    #[inline(always)]
-    fn drop(&mut self) {
-        self.log.advance(self.count);
-    }
-}
-
-impl<T: Pod + Send, W: Wait> Drop for Subscriber<T, W> {
-    fn drop(&mut self) {
-        // First, so that the last one leaves no room behind for a message that nobody gets.
-        self.shared.listener_leaves();
-        self.log.leave();
-        if let Some(seat) = self.seat {
-            self.shared.seats().push(seat);
-        }
         self.shared.room.notify_all();
     }
 }

@@ -88,6 +88,7 @@
 //! ```
 
 pub mod bell;
+pub mod broadcast;
 mod error;
 pub mod fan_in;
 pub mod latency;

@@ -65,16 +65,17 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-
 pub mod bell;
 mod error;
 pub mod latency;
 mod line;
 mod raw;
+mod raw_bytes;
 mod shape;
 pub mod spsc;
 pub mod storage;
 mod sync;
+pub mod throughput;
 pub mod wait;
 
 pub use bell::{Bell, Sleeper};

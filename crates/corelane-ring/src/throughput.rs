@@ -19,11 +19,11 @@
 //! +--------+---------+--------+-------------+-----------------+---------+
 //! | header | payload | header | gap payload | ...  free  ...  | padding |
 //! +--------+---------+--------+-------------+-----------------+---------+
-//! header: length: u32 | kind: u8 | 0: u8 | gap: u16      (8 bytes, aligned to 8)
+//! header: length: u32 | kind: u32      (8 bytes, aligned to 8)
 //! ```
 //!
-//! The payload of [`ALIGNED_BYTES_MIN`] bytes or more begins on a cache line ([`ALIGNMENT`]); the
-//! gap says how far behind the header that is. A record never wraps: when it does not fit before
+//! A payload of [`ALIGNED_BYTES_MIN`] bytes or more begins on a cache line ([`ALIGNMENT`]), behind a
+//! gap; the kind says so. A record never wraps: when it does not fit before
 //! the end of the memory, a padding record fills the rest (RB-11).
 //!
 //! # Orders

@@ -1,5 +1,6 @@
 //! The `throughput` ring in process, with ends that wait for each other and notice the other's end.
 
+use super::consumer::look;
 use super::frame::{CAPACITY_BYTES_MAX, CAPACITY_BYTES_MIN};
 use super::producer::Claim;
 use super::{ClaimError, Consumer, Producer, ReadError, Record, SetupError};
@@ -130,10 +131,10 @@ impl<W: Wait> ChannelProducer<W> {
         &mut self,
         length: usize,
     ) -> Result<Claim<'_, HeapWords, HeapWords, ConsumerLink<W>>, ClaimError> {
-        let place = match self.place_afresh(length) {
+        let (room, peer) = (&mut self.room, &self.peer);
+        let place = match room.place_afresh(length, peer) {
             Err(ClaimError::Full { .. }) => {
-                let shared = self.peer.0.clone();
-                shared.room.wait_until(|| match self.place_afresh(length) {
+                peer.0.room.wait_until(|| match room.place_afresh(length, peer) {
                     Err(ClaimError::Full { .. }) => None,
                     answer => Some(answer),
                 })
@@ -163,12 +164,10 @@ impl<W: Wait> ChannelConsumer<W> {
     /// # Errors
     /// - [`ReadError`]: as for [`try_recv`](Consumer::try_recv).
     pub fn recv(&mut self) -> Result<Record<'_, HeapWords, HeapWords, ProducerLink<W>>, ReadError> {
-        let place = match self.look().transpose() {
+        let (side, peer) = (&mut self.side, &self.peer);
+        let place = match look(side, peer).transpose() {
             Some(answer) => answer,
-            None => {
-                let shared = self.peer.0.clone();
-                shared.records.wait_until(|| self.look().transpose())
-            }
+            None => peer.0.records.wait_until(|| look(side, peer).transpose()),
         };
         Ok(self.record_at(place?))
     }

@@ -36,7 +36,7 @@ impl<T: ReadWords, H: WriteWords, P: Peer> Consumer<T, H, P> {
     /// - [`ReadError::CorruptTail`], [`ReadError::CorruptHeader`]: the peer wrote nonsense.
     #[inline]
     pub fn try_recv(&mut self) -> Result<Option<Record<'_, T, H, P>>, ReadError> {
-        Ok(self.look()?.map(|place| self.record_at(place)))
+        Ok(look(&mut self.side, &self.peer)?.map(|place| self.record_at(place)))
     }
 
     /// Starts a batch of up to `records_max` records, of those that are there. Those that were
@@ -71,56 +71,6 @@ impl<T: ReadWords, H: WriteWords, P: Peer> Consumer<T, H, P> {
         self.side.head()
     }
 
-    /// The next record, or that there is none now.
-    #[inline(always)]
-    pub(super) fn look(&mut self) -> Result<Option<Place>, ReadError> {
-        match self.next_place(self.side.head())? {
-            None => self.look_after_the_end(),
-            found => Ok(found),
-        }
-    }
-
-    /// The first record at `position` or, behind padding, after it.
-    #[inline(always)]
-    fn next_place(&mut self, mut position: u64) -> Result<Option<Place>, ReadError> {
-        // Twice at most: padding leads to the start of the memory, where there is none.
-        loop {
-            if position == self.side.tail() && !self.refresh(position)? {
-                return Ok(None);
-            }
-            // Read once, then only the copy is used (RB-6).
-            let header = self.side.word(position);
-            let (ready, to_end) = (self.side.tail() - position, self.side.to_end(position));
-            match parse(position, header, ready, to_end) {
-                Some(Frame::Record(place)) => return Ok(Some(place)),
-                Some(Frame::Padding) => position += to_end,
-                None => return Err(ReadError::CorruptHeader { position, header }),
-            }
-        }
-    }
-
-    /// Looks at the producer's tail; true when there is something at `position`.
-    #[cold]
-    #[inline(never)]
-    fn refresh(&mut self, position: u64) -> Result<bool, ReadError> {
-        if self.side.refresh()? {
-            self.peer.notify();
-        }
-        Ok(position != self.side.tail())
-    }
-
-    /// The ring was empty a moment ago: it is over only if the producer had gone before a look
-    /// that found nothing (RB-14).
-    #[cold]
-    #[inline(never)]
-    fn look_after_the_end(&mut self) -> Result<Option<Place>, ReadError> {
-        if !self.peer.is_gone() {
-            return Ok(None);
-        }
-        let found = self.next_place(self.side.head())?;
-        found.map(Some).ok_or(ReadError::Closed)
-    }
-
     #[inline(always)]
     fn advance(&mut self, to: u64) {
         if self.side.advance(to) {
@@ -137,6 +87,69 @@ impl<T: ReadWords, H: WriteWords, P: Peer> Consumer<T, H, P> {
     fn view(&self, place: Place) -> View<'_, T, H> {
         View { side: &self.side, place }
     }
+}
+
+/// The next record, or that there is none now.
+#[inline(always)]
+pub(super) fn look<T: ReadWords, H: WriteWords>(
+    side: &mut ReadSide<T, H>,
+    peer: &impl Peer,
+) -> Result<Option<Place>, ReadError> {
+    match next_place(side, peer, side.head())? {
+        None => look_after_the_end(side, peer),
+        found => Ok(found),
+    }
+}
+
+/// The first record at `position` or, behind padding, after it.
+#[inline(always)]
+fn next_place<T: ReadWords, H: WriteWords>(
+    side: &mut ReadSide<T, H>,
+    peer: &impl Peer,
+    mut position: u64,
+) -> Result<Option<Place>, ReadError> {
+    // Twice at most: padding leads to the start of the memory, where there is none.
+    loop {
+        if position == side.tail() && !refresh(side, peer, position)? {
+            return Ok(None);
+        }
+        // Read once, then only the copy is used (RB-6).
+        let header = side.word(position);
+        let (ready, to_end) = (side.tail() - position, side.to_end(position));
+        match parse(position, header, ready, to_end) {
+            Some(Frame::Record(place)) => return Ok(Some(place)),
+            Some(Frame::Padding) => position += to_end,
+            None => return Err(ReadError::CorruptHeader { position, header }),
+        }
+    }
+}
+
+/// Looks at the producer's tail; true when there is something at `position`.
+#[cold]
+#[inline(never)]
+fn refresh<T: ReadWords, H: WriteWords>(
+    side: &mut ReadSide<T, H>,
+    peer: &impl Peer,
+    position: u64,
+) -> Result<bool, ReadError> {
+    if side.refresh()? {
+        peer.notify();
+    }
+    Ok(position != side.tail())
+}
+
+/// The ring was empty a moment ago: it is over only if the producer had gone before a look that
+/// found nothing (RB-14).
+#[cold]
+#[inline(never)]
+fn look_after_the_end<T: ReadWords, H: WriteWords>(
+    side: &mut ReadSide<T, H>,
+    peer: &impl Peer,
+) -> Result<Option<Place>, ReadError> {
+    if !peer.is_gone() {
+        return Ok(None);
+    }
+    next_place(side, peer, side.head())?.map(Some).ok_or(ReadError::Closed)
 }
 
 /// A committed record in place.
@@ -227,7 +240,10 @@ impl<T: ReadWords, H: WriteWords, P: Peer> Drain<'_, T, H, P> {
         if self.left == 0 {
             return Ok(None);
         }
-        let Some(place) = self.ring.next_place(self.position)? else { return Ok(None) };
+        let ring = &mut *self.ring;
+        let Some(place) = next_place(&mut ring.side, &ring.peer, self.position)? else {
+            return Ok(None);
+        };
         self.left -= 1;
         self.position = place.end();
         Ok(Some(self.ring.view(place)))

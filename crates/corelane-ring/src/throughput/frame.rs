@@ -14,8 +14,11 @@ pub const ALIGNMENT: usize = 64;
 /// Bytes of a header, and what records are aligned to.
 pub(crate) const HEADER_BYTES: u64 = 8;
 
-const KIND_RECORD: u64 = 1;
-const KIND_PADDING: u64 = 2;
+/// The payload follows its header.
+const KIND_CLOSE: u64 = 1;
+/// The payload begins on the next cache line.
+const KIND_ALIGNED: u64 = 2;
+const KIND_PADDING: u64 = 3;
 
 /// Most payload bytes of one record: with header and gap it takes at most half of the capacity, so
 /// that it fits once the consumer has released everything, wherever the tail stands.
@@ -44,12 +47,16 @@ impl Place {
     /// The place of a payload of `length` bytes whose header lies at `start`.
     #[inline(always)]
     pub(crate) const fn new(start: u64, length: usize) -> Self {
-        let behind = start + HEADER_BYTES;
         let payload = match length >= ALIGNED_BYTES_MIN {
-            true => behind.next_multiple_of(ALIGNMENT as u64),
-            false => behind,
+            true => Self::aligned(start),
+            false => start + HEADER_BYTES,
         };
         Self { start, payload, length: length as u32 }
+    }
+
+    #[inline(always)]
+    const fn aligned(start: u64) -> u64 {
+        (start + HEADER_BYTES).next_multiple_of(ALIGNMENT as u64)
     }
 
     /// Where the next record begins.
@@ -67,8 +74,8 @@ impl Place {
     /// The header of this record.
     #[inline(always)]
     pub(crate) const fn header(&self) -> u64 {
-        let gap = self.payload - self.start - HEADER_BYTES;
-        self.length as u64 | KIND_RECORD << 32 | gap << 48
+        let is_close = self.payload == self.start + HEADER_BYTES;
+        self.length as u64 | if is_close { KIND_CLOSE } else { KIND_ALIGNED } << 32
     }
 }
 
@@ -88,16 +95,22 @@ pub(crate) enum Frame {
 /// Reads the header at `start`, behind which the memory has `to_end` bytes, itself included, and
 /// the producer has published `ready`. None when it cannot be true (RB-6, RB-11).
 #[inline(always)]
-pub(crate) const fn parse(start: u64, header: u64, ready: u64, to_end: u64) -> Option<Frame> {
-    let (length, kind, gap) = (header as u32, header >> 32 & 0xffff, header >> 48);
-    if kind == KIND_RECORD {
-        let place = Place { start, payload: start + HEADER_BYTES + gap, length };
-        let bytes = place.bytes();
-        if bytes <= ready && bytes <= to_end {
-            return Some(Frame::Record(place));
-        }
-    } else if header == padding(to_end) && to_end <= ready {
-        return Some(Frame::Padding);
-    }
-    None
+pub(crate) fn parse(start: u64, header: u64, ready: u64, to_end: u64) -> Option<Frame> {
+    let (length, kind) = (header as u32, header >> 32);
+    // A branch and not a select: where the payload begins is then predicted, and its first lines
+    // are fetched together with the header instead of after it.
+    let payload = match kind {
+        KIND_CLOSE => start + HEADER_BYTES,
+        KIND_ALIGNED => Place::aligned(start),
+        _ => return parse_padding(header, ready, to_end),
+    };
+    let place = Place { start, payload, length };
+    let bytes = place.bytes();
+    (bytes <= ready && bytes <= to_end).then_some(Frame::Record(place))
+}
+
+#[cold]
+#[inline(never)]
+fn parse_padding(header: u64, ready: u64, to_end: u64) -> Option<Frame> {
+    (header == padding(to_end) && to_end <= ready).then_some(Frame::Padding)
 }

@@ -11,12 +11,18 @@ use crate::storage::{ReadWords, WriteWords};
 /// The sending end. Wait-free but where it says that it waits; one per ring. It never allocates.
 #[derive(Debug)]
 pub struct Producer<T, H, P = Polling> {
-    pub(super) side: WriteSide<T, H>,
+    pub(super) room: Room<T, H>,
+    pub(super) peer: P,
+    is_not_sync: PhantomData<Cell<()>>,
+}
+
+/// The memory and what is staged in it, apart from the peer so that waiting can look at both.
+#[derive(Debug)]
+pub(super) struct Room<T, H> {
+    side: WriteSide<T, H>,
     /// Where the next record goes: the tail, or further on in a batch.
     staged: u64,
     payload_bytes_max: usize,
-    pub(super) peer: P,
-    is_not_sync: PhantomData<Cell<()>>,
 }
 
 impl<T: WriteWords, H: ReadWords> Producer<T, H> {
@@ -30,7 +36,8 @@ impl<T: WriteWords, H: ReadWords, P: Peer> Producer<T, H, P> {
     /// Makes the producer of a fresh ring whose consumer is told of records through `peer`.
     pub fn with_peer(side: WriteSide<T, H>, peer: P) -> Self {
         let payload_bytes_max = payload_bytes_max(side.capacity());
-        Self { staged: side.tail(), side, payload_bytes_max, peer, is_not_sync: PhantomData }
+        let room = Room { staged: side.tail(), side, payload_bytes_max };
+        Self { room, peer, is_not_sync: PhantomData }
     }
 
     /// Claims room for a payload of up to `length` bytes; dropping the claim without a commit
@@ -43,7 +50,7 @@ impl<T: WriteWords, H: ReadWords, P: Peer> Producer<T, H, P> {
     /// - [`ClaimError::CorruptHead`]: the peer wrote nonsense.
     #[inline]
     pub fn claim(&mut self, length: usize) -> Result<Claim<'_, T, H, P>, ClaimError> {
-        let place = self.place_afresh(length)?;
+        let place = self.room.place_afresh(length, &self.peer)?;
         Ok(self.claim_at(place))
     }
 
@@ -62,7 +69,7 @@ impl<T: WriteWords, H: ReadWords, P: Peer> Producer<T, H, P> {
     /// Starts a batch: records that become visible together, by one commit (RB-13).
     #[inline]
     pub fn batch(&mut self) -> Batch<'_, T, H, P> {
-        self.staged = self.side.tail();
+        self.room.staged = self.room.side.tail();
         Batch { ring: self }
     }
 
@@ -73,65 +80,17 @@ impl<T: WriteWords, H: ReadWords, P: Peer> Producer<T, H, P> {
 
     /// Capacity in bytes, headers and gaps included.
     pub fn capacity_bytes(&self) -> usize {
-        self.side.capacity()
+        self.room.side.capacity()
     }
 
     /// Most payload bytes of one record.
     pub fn payload_bytes_max(&self) -> usize {
-        self.payload_bytes_max
+        self.room.payload_bytes_max
     }
 
     /// Bytes published so far, headers, gaps and padding included.
     pub fn committed_bytes(&self) -> u64 {
-        self.side.tail()
-    }
-
-    /// Finds room behind the tail: a batch that was dropped published nothing (RB-13).
-    #[inline(always)]
-    pub(super) fn place_afresh(&mut self, length: usize) -> Result<Place, ClaimError> {
-        self.staged = self.side.tail();
-        self.place(length)
-    }
-
-    /// Finds room behind what is staged; writes the padding that leads to it (RB-11).
-    #[inline(always)]
-    fn place(&mut self, length: usize) -> Result<Place, ClaimError> {
-        if length > self.payload_bytes_max {
-            return Err(ClaimError::TooLong { length, max: self.payload_bytes_max });
-        }
-        let place = Place::new(self.staged, length);
-        if place.bytes() > self.side.to_end(self.staged) {
-            return self.place_behind_padding(length);
-        }
-        if place.end() > self.side.limit() {
-            self.make_room(place.end())?;
-        }
-        Ok(place)
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn place_behind_padding(&mut self, length: usize) -> Result<Place, ClaimError> {
-        let to_end = self.side.to_end(self.staged);
-        let place = Place::new(self.staged + to_end, length);
-        if place.end() > self.side.limit() {
-            self.make_room(place.end())?;
-        }
-        self.side.put_word(self.staged, padding(to_end));
-        Ok(place)
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn make_room(&mut self, end: u64) -> Result<(), ClaimError> {
-        self.side.refresh()?;
-        if end <= self.side.limit() {
-            return Ok(());
-        }
-        Err(match self.peer.is_gone() {
-            true => ClaimError::Closed,
-            false => ClaimError::Full { capacity_bytes: self.side.capacity() },
-        })
+        self.room.side.tail()
     }
 
     #[inline(always)]
@@ -141,8 +100,66 @@ impl<T: WriteWords, H: ReadWords, P: Peer> Producer<T, H, P> {
 
     #[inline(always)]
     fn publish(&mut self) {
-        self.side.publish(self.staged);
+        self.room.side.publish(self.room.staged);
         self.peer.notify();
+    }
+}
+
+impl<T: WriteWords, H: ReadWords> Room<T, H> {
+    /// Finds room behind the tail: a batch that was dropped published nothing (RB-13).
+    #[inline(always)]
+    pub(super) fn place_afresh(
+        &mut self,
+        length: usize,
+        peer: &impl Peer,
+    ) -> Result<Place, ClaimError> {
+        self.staged = self.side.tail();
+        self.place(length, peer)
+    }
+
+    /// Finds room behind what is staged; writes the padding that leads to it (RB-11).
+    #[inline(always)]
+    fn place(&mut self, length: usize, peer: &impl Peer) -> Result<Place, ClaimError> {
+        if length > self.payload_bytes_max {
+            return Err(ClaimError::TooLong { length, max: self.payload_bytes_max });
+        }
+        let place = Place::new(self.staged, length);
+        if place.bytes() > self.side.to_end(self.staged) {
+            return self.place_behind_padding(length, peer);
+        }
+        if place.end() > self.side.limit() {
+            self.make_room(place.end(), peer)?;
+        }
+        Ok(place)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn place_behind_padding(
+        &mut self,
+        length: usize,
+        peer: &impl Peer,
+    ) -> Result<Place, ClaimError> {
+        let to_end = self.side.to_end(self.staged);
+        let place = Place::new(self.staged + to_end, length);
+        if place.end() > self.side.limit() {
+            self.make_room(place.end(), peer)?;
+        }
+        self.side.put_word(self.staged, padding(to_end));
+        Ok(place)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn make_room(&mut self, end: u64, peer: &impl Peer) -> Result<(), ClaimError> {
+        self.side.refresh()?;
+        if end <= self.side.limit() {
+            return Ok(());
+        }
+        Err(match peer.is_gone() {
+            true => ClaimError::Closed,
+            false => ClaimError::Full { capacity_bytes: self.side.capacity() },
+        })
     }
 }
 
@@ -161,7 +178,7 @@ impl<T: WriteWords, H: ReadWords, P: Peer> Claim<'_, T, H, P> {
     #[cfg(not(loom))]
     #[inline]
     pub fn bytes_mut(&mut self) -> &mut [u8] {
-        self.ring.side.window(self.place.payload, self.place.length as usize)
+        self.ring.room.side.window(self.place.payload, self.place.length as usize)
     }
 
     /// Copies bytes into the payload, from its byte `first` on.
@@ -174,7 +191,7 @@ impl<T: WriteWords, H: ReadWords, P: Peer> Claim<'_, T, H, P> {
             first <= self.length() && bytes.len() <= self.length() - first,
             "payload exceeds the claim"
         );
-        self.ring.side.write(self.place.payload + first as u64, bytes);
+        self.ring.room.side.write(self.place.payload + first as u64, bytes);
     }
 
     /// Bytes claimed.
@@ -192,8 +209,8 @@ impl<T: WriteWords, H: ReadWords, P: Peer> Claim<'_, T, H, P> {
     pub fn commit(self, length: usize) {
         assert!(length <= self.length(), "length exceeds the claim");
         let place = Place { length: length as u32, ..self.place };
-        self.ring.side.put_word(place.start, place.header());
-        self.ring.staged = place.end();
+        self.ring.room.side.put_word(place.start, place.header());
+        self.ring.room.staged = place.end();
         if self.publishes {
             self.ring.publish();
         }
@@ -217,7 +234,7 @@ impl<T: WriteWords, H: ReadWords, P: Peer> Batch<'_, T, H, P> {
     /// - [`ClaimError`]: as for [`Producer::claim`]; the batch stays as it is.
     #[inline]
     pub fn claim(&mut self, length: usize) -> Result<Claim<'_, T, H, P>, ClaimError> {
-        let place = self.ring.place(length)?;
+        let place = self.ring.room.place(length, &self.ring.peer)?;
         Ok(Claim { ring: self.ring, place, publishes: false })
     }
 
@@ -235,13 +252,13 @@ impl<T: WriteWords, H: ReadWords, P: Peer> Batch<'_, T, H, P> {
 
     /// Bytes of the ring that the batch takes, headers, gaps and padding included.
     pub fn staged_bytes(&self) -> u64 {
-        self.ring.staged - self.ring.side.tail()
+        self.ring.room.staged - self.ring.room.side.tail()
     }
 
     /// Publishes every record of the batch.
     #[inline]
     pub fn commit(self) {
-        if self.ring.staged != self.ring.side.tail() {
+        if self.ring.room.staged != self.ring.room.side.tail() {
             self.ring.publish();
         }
     }

@@ -51,23 +51,24 @@ pub struct ReadSide<T, H> {
     head_words: H,
 }
 
+/// The producer's side of memory on the heap.
+pub type HeapWriteSide = WriteSide<HeapWords, HeapWords>;
+/// The consumer's side of memory on the heap.
+pub type HeapReadSide = ReadSide<HeapWords, HeapWords>;
+
 /// A ring's memory on the heap, zeroed and aligned to pages: the side that writes and the one that
 /// reads. There is never another side for the same memory.
 pub(crate) fn heap_sides(
     capacity_bytes: usize,
-) -> Result<(WriteSide<HeapWords, HeapWords>, ReadSide<HeapWords, HeapWords>), SetupError> {
+) -> Result<(HeapWriteSide, HeapReadSide), SetupError> {
     let (write, read, ..) = heap_sides_and_words(capacity_bytes)?;
     Ok((write, read))
 }
 
 /// The same, with the words of the tail and the head, for tests that lie about them.
-#[allow(clippy::type_complexity, reason = "named by the two functions around it only")]
 pub(crate) fn heap_sides_and_words(
     capacity_bytes: usize,
-) -> Result<
-    (WriteSide<HeapWords, HeapWords>, ReadSide<HeapWords, HeapWords>, HeapWords, HeapWords),
-    SetupError,
-> {
+) -> Result<(HeapWriteSide, HeapReadSide, HeapWords, HeapWords), SetupError> {
     check_capacity(capacity_bytes)?;
     let (tail, head) = (HeapWords::new(HEAP_WORDS), HeapWords::new(HEAP_WORDS));
     let memory = Memory::zeroed(capacity_bytes);

@@ -83,7 +83,7 @@ pub use self::frame::{
     ALIGNED_BYTES_MIN, ALIGNMENT, CAPACITY_BYTES_MAX, CAPACITY_BYTES_MIN, payload_bytes_max,
 };
 pub use self::producer::{Batch, Claim, Producer};
-pub use crate::raw_bytes::{ReadSide, WriteSide};
+pub use crate::raw_bytes::{HeapReadSide, HeapWriteSide, ReadSide, WriteSide};
 
 /// Words that hold an end's index: one cache line, of which the index is word 0.
 pub const CURSOR_WORDS: usize = 8;
@@ -92,11 +92,6 @@ pub const CURSOR_WORDS: usize = 8;
 ///
 /// # Errors
 /// - [`SetupError::Capacity`]: not a power of two, or out of range.
-pub fn heap(
-    capacity_bytes: usize,
-) -> Result<
-    (WriteSide<crate::HeapWords, crate::HeapWords>, ReadSide<crate::HeapWords, crate::HeapWords>),
-    SetupError,
-> {
+pub fn heap(capacity_bytes: usize) -> Result<(HeapWriteSide, HeapReadSide), SetupError> {
     crate::raw_bytes::heap_sides(capacity_bytes)
 }

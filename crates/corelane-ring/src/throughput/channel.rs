@@ -1,7 +1,7 @@
 //! The `throughput` ring in process, with ends that wait for each other and notice the other's end.
 
 use super::consumer::look;
-use super::frame::{CAPACITY_BYTES_MAX, CAPACITY_BYTES_MIN};
+use super::frame::{CAPACITY_BYTES_MAX, CAPACITY_BYTES_MIN, Place};
 use super::producer::Claim;
 use super::{ClaimError, Consumer, Producer, ReadError, Record, SetupError};
 use crate::line::OwnLine;
@@ -127,21 +127,26 @@ impl<W: Wait> ChannelProducer<W> {
     ///
     /// # Errors
     /// - [`ClaimError`]: as for [`claim`](Producer::claim), but never [`ClaimError::Full`].
+    #[inline]
     pub fn claim_when_free(
         &mut self,
         length: usize,
     ) -> Result<Claim<'_, HeapWords, HeapWords, ConsumerLink<W>>, ClaimError> {
-        let (room, peer) = (&mut self.room, &self.peer);
-        let place = match room.place_afresh(length, peer) {
-            Err(ClaimError::Full { .. }) => {
-                peer.0.room.wait_until(|| match room.place_afresh(length, peer) {
-                    Err(ClaimError::Full { .. }) => None,
-                    answer => Some(answer),
-                })
-            }
+        let place = match self.room.place_afresh(length, &self.peer) {
+            Err(ClaimError::Full { .. }) => self.wait_for_room(length),
             answer => answer,
         };
         Ok(self.claim_at(place?))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn wait_for_room(&mut self, length: usize) -> Result<Place, ClaimError> {
+        let (room, peer) = (&mut self.room, &self.peer);
+        peer.0.room.wait_until(|| match room.place_afresh(length, peer) {
+            Err(ClaimError::Full { .. }) => None,
+            answer => Some(answer),
+        })
     }
 
     /// Copies a payload into the ring, waiting for room as long as it takes. May park.
@@ -163,12 +168,19 @@ impl<W: Wait> ChannelConsumer<W> {
     ///
     /// # Errors
     /// - [`ReadError`]: as for [`try_recv`](Consumer::try_recv).
+    #[inline]
     pub fn recv(&mut self) -> Result<Record<'_, HeapWords, HeapWords, ProducerLink<W>>, ReadError> {
-        let (side, peer) = (&mut self.side, &self.peer);
-        let place = match look(side, peer).transpose() {
+        let place = match look(&mut self.side, &self.peer).transpose() {
             Some(answer) => answer,
-            None => peer.0.records.wait_until(|| look(side, peer).transpose()),
+            None => self.wait_for_record(),
         };
         Ok(self.record_at(place?))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn wait_for_record(&mut self) -> Result<Place, ReadError> {
+        let (side, peer) = (&mut self.side, &self.peer);
+        peer.0.records.wait_until(|| look(side, peer).transpose())
     }
 }

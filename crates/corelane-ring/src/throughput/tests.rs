@@ -188,9 +188,6 @@ fn a_batch_is_visible_as_a_whole_or_not_at_all() {
     assert_eq!(pop(&mut consumer), None);
 
     let mut batch = producer.batch();
-    batch.push(b"leaked").expect("because there is room");
-    core::mem::forget(batch);
-    let mut batch = producer.batch();
     batch.push(b"one").expect("because there is room");
     drop(batch.claim(100).expect("because there is room"));
     let mut claim = batch.claim(100).expect("because there is room");

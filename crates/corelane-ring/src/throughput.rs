@@ -41,9 +41,9 @@
 //!
 //! # How large
 //!
-//! A record takes at most half of the capacity. A stream runs best when several records lie ahead:
-//! eight times the record, and at least 64 KiB. Much more than a core's L2 costs on small records,
-//! because every byte then goes out to the L3 and back.
+//! A record takes at most half of the capacity. A stream runs best when many records lie ahead, in a
+//! ring about as large as a core's L2: a smaller one makes the ends wait for each other, a larger one
+//! sends small records out to the L3 and back. Large records want room for at least four.
 //!
 //! # Example
 //!

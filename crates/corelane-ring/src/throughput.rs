@@ -22,8 +22,8 @@
 //! header: length: u32 | kind: u32      (8 bytes, aligned to 8)
 //! ```
 //!
-//! A payload of [`ALIGNED_BYTES_MIN`] bytes or more begins on a cache line ([`ALIGNMENT`]), behind a
-//! gap; the kind says so. A record never wraps: when it does not fit before
+//! A payload of [`ALIGNED_BYTES_MIN`] bytes or more begins on a cache line ([`ALIGNMENT`]), behind
+//! a gap; the kind says so. A record never wraps: when it does not fit before
 //! the end of the memory, a padding record fills the rest (RB-11).
 //!
 //! # Orders
@@ -41,9 +41,9 @@
 //!
 //! # How large
 //!
-//! A record takes at most half of the capacity. A stream runs best when many records lie ahead, in a
-//! ring about as large as a core's L2: a smaller one makes the ends wait for each other, a larger one
-//! sends small records out to the L3 and back. Large records want room for at least four.
+//! A record takes at most half of the capacity. A stream runs best when many records lie ahead, in
+//! a ring about as large as a core's L2: a smaller one makes the ends wait for each other, a larger
+//! one sends small records out to the L3 and back. Large records want room for at least four.
 //!
 //! # Example
 //!

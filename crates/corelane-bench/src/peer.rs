@@ -23,6 +23,12 @@ impl<const WORDS: usize> Message<WORDS> {
         self.0[0]
     }
 
+    /// The words, for queues that carry words.
+    #[inline(always)]
+    pub fn words_mut(&mut self) -> &mut [u64] {
+        &mut self.0
+    }
+
     /// Sum over every word, so that every byte is read.
     #[inline(always)]
     pub fn checksum(&self) -> u64 {

@@ -3,7 +3,7 @@
 //! A batch reserves its room at once and is received at once. The ends that sleep are two: threads
 //! that block in the channel, and threads that each run a runtime of their own.
 
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 
 use ::tokio::{
     runtime::{Builder, Runtime},
@@ -77,7 +77,7 @@ impl<M: Copy + Send> Receiver<M> for TokioReceiver<M> {
         if self.held.messages.is_empty() {
             let context = &mut Context::from_waker(Waker::noop());
             let polled = self.receiver.poll_recv_many(context, &mut self.held.messages, count);
-            if let Poll::Pending = polled {
+            if polled.is_pending() {
                 return 0;
             }
         }

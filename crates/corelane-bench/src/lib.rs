@@ -28,7 +28,7 @@
 //! let mut suite = Suite::new(options)?;
 //! suite.add_queue::<WordRing>();
 //! suite.add_queue::<StdChannel>();
-//! let report = suite.run("rustc", &mut |_: &Step<'_>| ControlFlow::Continue(()))?;
+//! let report = suite.run(&mut |_: &Step<'_>| ControlFlow::Continue(()))?;
 //! assert!(report.rows.iter().all(|row| row.median > 0.0));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -73,7 +73,7 @@ pub use machine::Machine;
 pub use noise::{Disturbance, Observed, disturbances};
 pub use options::{BULK_BYTES, BY_VALUE_BYTES, Options, OptionsError, THREADS_MAX};
 pub use peer::{
-    Delivery, Message, Peer, Receiver, Sender, SleepingPeer, SleepingReceiver, SleepingSender,
+    Delivery, Ends, Message, Peer, Receiver, Sender, SleepingPeer, SleepingReceiver, SleepingSender,
 };
 pub use report::{LabelPasses, Report, ReportError, Row, SCHEMA};
 pub use row::{Better, Metric, Mode, Placement, RowKey, Workload, bytes};

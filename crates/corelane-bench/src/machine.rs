@@ -18,6 +18,8 @@ pub struct Machine {
     pub kernel: String,
     /// The compiler of this binary.
     pub rustc: String,
+    /// Whether it optimised: figures without say nothing.
+    pub is_optimised: bool,
     /// Load average over one minute before the run.
     pub load: Option<f64>,
     /// Smallest step of the clock that was seen, nanoseconds.
@@ -25,8 +27,8 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Looks at this machine; what cannot be read is "unknown". `rustc` made the binary.
-    pub fn look(rustc: &str) -> Self {
+    /// Looks at this machine; what cannot be read is "unknown".
+    pub fn look() -> Self {
         let unknown = || "unknown".to_owned();
         let read = |path| fs::read_to_string(path).ok();
         let shape = Topology::read(&SysRoot::default()).map_or_else(
@@ -41,7 +43,8 @@ impl Machine {
             cpus: allowed_cpus().map_or_else(|_| unknown(), |cpus| cpus.to_string()),
             shape,
             kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
-            rustc: rustc.to_owned(),
+            rustc: env!("CORELANE_BENCH_RUSTC").to_owned(),
+            is_optimised: !cfg!(debug_assertions),
             load: read("/proc/loadavg").and_then(|text| first_number(&text)),
             clock_step_ns: clock_step_ns(),
         }
@@ -88,7 +91,7 @@ mod tests {
 
     #[test]
     fn this_machine_is_itself_and_no_other() {
-        let machine = Machine::look("rustc 1.0");
+        let machine = Machine::look();
         assert!(machine.clock_step_ns > 0 && !machine.kernel.is_empty(), "{machine:?}");
         assert_eq!(machine.difference(&machine), None);
         let other = Machine { cpu: "abacus".into(), ..machine.clone() };

@@ -103,7 +103,8 @@ impl Options {
         if !has_row {
             return Err(OptionsError::NoPayload);
         }
-        let is_possible = |count: &usize| (2..=THREADS_MAX).contains(count) && count % 2 == 0;
+        let is_possible =
+            |count: &usize| (2..=THREADS_MAX).contains(count) && count.is_multiple_of(2);
         if let Some(count) = self.threads.iter().find(|count| !is_possible(count)) {
             return Err(OptionsError::Threads(*count));
         }

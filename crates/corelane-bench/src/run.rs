@@ -117,7 +117,7 @@ pub(crate) struct Measured {
 }
 
 impl Suite {
-    /// Measures all rows. `rustc` is the compiler of this binary.
+    /// Measures all rows.
     ///
     /// # Errors
     /// - [`RunError::NoRows`]: there is nothing to measure.
@@ -125,11 +125,11 @@ impl Suite {
     /// - [`RunError::Noisy`]: some row got too few undisturbed passes.
     /// - [`RunError::Counters`]: the kernel does not count.
     /// - [`RunError::Interrupted`]: `progress` broke it off.
-    pub fn run(&self, rustc: &str, progress: &mut dyn Progress) -> Result<Report, RunError> {
+    pub fn run(&self, progress: &mut dyn Progress) -> Result<Report, RunError> {
         if self.rows.is_empty() {
             return Err(RunError::NoRows);
         }
-        let machine = Machine::look(rustc);
+        let machine = Machine::look();
         let needed = self.options.passes;
         let mut done = 0;
         let mut total = self.rows.len() * (1 + needed);
@@ -279,7 +279,7 @@ mod tests {
             steps += 1;
             ControlFlow::Continue(())
         };
-        let report = suite.run("rustc", &mut progress).unwrap();
+        let report = suite.run(&mut progress).unwrap();
         assert_eq!(report.rows.len(), 2, "{report:?}");
         assert!(report.rows.iter().all(|row| row.low <= row.median && row.median <= row.high));
         assert!(report.rows.iter().all(|row| row.passes <= 2 && row.median > 0.0));
@@ -292,7 +292,7 @@ mod tests {
         suite.add_sleeping::<Pipe>();
         suite.add_sleeping::<Parking>();
         let mut progress = |_: &Step<'_>| ControlFlow::Continue(());
-        match suite.run("rustc", &mut progress) {
+        match suite.run(&mut progress) {
             Ok(report) => assert_eq!(report.rows.len(), 8),
             // On one CPU that others use too, both ends may find their message without sleeping.
             Err(error) => assert!(matches!(error, RunError::Noisy { .. }), "{error}"),
@@ -303,8 +303,8 @@ mod tests {
     fn a_run_ends_when_it_is_told_to_and_when_there_is_nothing_to_do() {
         let mut suite = short(Workload::Throughput);
         let mut stop = |_: &Step<'_>| ControlFlow::Break(());
-        assert!(matches!(suite.run("rustc", &mut stop), Err(RunError::NoRows)));
+        assert!(matches!(suite.run(&mut stop), Err(RunError::NoRows)));
         suite.add_queue::<StdChannel>();
-        assert!(matches!(suite.run("rustc", &mut stop), Err(RunError::Interrupted)));
+        assert!(matches!(suite.run(&mut stop), Err(RunError::Interrupted)));
     }
 }

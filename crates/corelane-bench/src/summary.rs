@@ -19,7 +19,10 @@ const QUANTILES: [f64; 14] =
 /// The report of a run.
 pub(crate) fn report(machine: Machine, options: Options, measured: &[Measured]) -> Report {
     let rows: Vec<Row> = measured.iter().flat_map(rows).collect();
-    let remarks = remarks(&rows, &options);
+    let mut remarks = remarks(&rows, &options);
+    if !machine.is_optimised {
+        remarks.push("this binary is not optimised: its figures say nothing".to_owned());
+    }
     Report { schema: SCHEMA.to_owned(), machine, options, rows, remarks }
 }
 

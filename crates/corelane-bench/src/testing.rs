@@ -57,6 +57,7 @@ pub(crate) fn report() -> Report {
         shape: "2 cores, 1 nodes, 1 packages".into(),
         kernel: "6.0".into(),
         rustc: "rustc 1".into(),
+        is_optimised: true,
         load: Some(0.1),
         clock_step_ns: 10,
     };

@@ -4,7 +4,7 @@ use std::any::Any;
 
 use corelane_ring::{HeapWords, Shape, latency};
 
-use crate::peer::{Message, Peer, Receiver, Sender};
+use crate::peer::{Ends, Message, Peer, Receiver, Sender};
 
 /// The word ring over the heap. It has no batches.
 #[derive(Debug, Clone, Copy)]
@@ -82,7 +82,7 @@ impl Peer for WordRing {
         capacity: usize,
         senders: usize,
         receivers: usize,
-    ) -> (Vec<Self::Sender<M>>, Vec<Self::Receiver<M>>) {
+    ) -> Ends<Self::Sender<M>, Self::Receiver<M>> {
         assert_eq!((senders, receivers), (1, 1), "the ring has one end of each kind");
         let slot_words = 1 + size_of::<M>().div_ceil(8);
         let shape = Shape::new(capacity.next_power_of_two().max(2), slot_words);

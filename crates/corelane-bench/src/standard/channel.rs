@@ -2,7 +2,7 @@
 
 use std::sync::mpsc::{Receiver as StdEnd, SyncSender, TrySendError, sync_channel};
 
-use crate::peer::{Peer, Receiver, Sender, SleepingPeer, SleepingReceiver, SleepingSender};
+use crate::peer::{Ends, Peer, Receiver, Sender, SleepingPeer, SleepingReceiver, SleepingSender};
 
 /// The bounded channel of the standard library. It has no batches.
 #[derive(Debug, Clone, Copy)]
@@ -53,7 +53,7 @@ impl Peer for StdChannel {
         capacity: usize,
         senders: usize,
         receivers: usize,
-    ) -> (Vec<Self::Sender<M>>, Vec<Self::Receiver<M>>) {
+    ) -> Ends<Self::Sender<M>, Self::Receiver<M>> {
         assert_eq!(receivers, 1, "the channel has one receiver");
         let (sender, receiver) = sync_channel(capacity);
         (vec![StdSender(sender); senders], vec![StdReceiver(receiver)])

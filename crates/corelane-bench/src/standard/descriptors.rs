@@ -8,6 +8,7 @@ use std::{
 
 use rustix::{
     event::{EventfdFlags, eventfd},
+    io::retry_on_intr,
     net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socketpair},
 };
 
@@ -86,7 +87,8 @@ pub struct SocketReceiver(OwnedFd);
 
 impl SleepingSender for SocketSender {
     fn send(&mut self, number: u64) {
-        let sent = send(&self.0, &number.to_ne_bytes(), SendFlags::empty()).expect(BOTH_LIVE);
+        let bytes = number.to_ne_bytes();
+        let sent = retry_on_intr(|| send(&self.0, &bytes, SendFlags::empty())).expect(BOTH_LIVE);
         assert_eq!(sent, 8, "a packet goes whole");
     }
 }
@@ -94,7 +96,8 @@ impl SleepingSender for SocketSender {
 impl SleepingReceiver for SocketReceiver {
     fn recv(&mut self) -> u64 {
         let mut bytes = [0; 8];
-        let received = recv(&self.0, &mut bytes, RecvFlags::empty()).expect(BOTH_LIVE);
+        let received = retry_on_intr(|| recv(&self.0, &mut bytes, RecvFlags::empty()));
+        let received = received.expect(BOTH_LIVE);
         assert_eq!(received.0, 8, "a packet comes whole");
         u64::from_ne_bytes(bytes)
     }

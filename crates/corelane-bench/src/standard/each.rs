@@ -4,7 +4,7 @@ use std::sync::mpsc::sync_channel;
 
 use crate::{
     fanout_peer::{FanoutMessage, FanoutPeer},
-    peer::{Delivery, Peer, Sender},
+    peer::{Delivery, Ends, Peer, Sender},
     standard::{StdReceiver, StdSender},
 };
 
@@ -67,7 +67,7 @@ impl Peer for StdEach {
         capacity: usize,
         senders: usize,
         receivers: usize,
-    ) -> (Vec<Self::Sender<M>>, Vec<Self::Receiver<M>>) {
+    ) -> Ends<Self::Sender<M>, Self::Receiver<M>> {
         assert_eq!(senders, 1, "the broadcast has one sender");
         let (sender, receivers) = open(capacity, receivers);
         (vec![sender], receivers)

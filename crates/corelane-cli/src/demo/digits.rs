@@ -11,8 +11,8 @@ use corelane_node::NodeEvent;
 use corelane_transport::AgentId;
 use hdrhistogram::Histogram;
 
-use super::{Interrupt, assets, fabric::Fabric};
-use crate::terminal;
+use super::{assets, fabric::Fabric};
+use crate::{interrupt::Interrupt, terminal};
 
 /// Feature id of the digits.
 pub(super) const FEATURE: u32 = 1;

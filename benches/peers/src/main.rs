@@ -84,9 +84,6 @@ struct Arguments {
     /// Day that the Markdown names
     #[arg(long, default_value = "undated")]
     date: String,
-    /// Compiler that the report names
-    #[arg(long, default_value = "rustc unknown")]
-    rustc: String,
 }
 
 fn main() -> ExitCode {
@@ -125,7 +122,7 @@ fn measure(arguments: &Arguments) -> Result<Report, Box<dyn Error>> {
     let mut suite = Suite::new(options(arguments))?;
     Cast { suite: &mut suite, only: &arguments.only }.add_all();
     let mut shown = usize::MAX;
-    let report = suite.run(&arguments.rustc, &mut |step: &Step<'_>| {
+    let report = suite.run(&mut |step: &Step<'_>| {
         let percent = 100 * step.done / step.total;
         if percent != shown {
             shown = percent;

@@ -145,8 +145,10 @@ pub struct PooledReceiver<P: Peer> {
     returned: P::Sender<u64>,
 }
 
-/// The queues have room for the number of every buffer.
-const HAS_ROOM: &str = "because the queue has room for every buffer";
+/// The queues have room for every buffer twice: a receiver may give places back late, as long as
+/// it keeps fewer than half of them.
+const ROOM_FACTOR: usize = 2;
+const HAS_ROOM: &str = "because the queue has room for every buffer twice";
 
 impl<P: DeliversOnce> BulkSender for PooledSender<P> {
     #[inline]
@@ -182,7 +184,7 @@ impl<P: DeliversOnce> BulkPeer for Pooled<P> {
     fn open(count: usize, bytes: usize) -> (Self::Sender, Self::Receiver) {
         let buffers = Buffers::new(count, bytes);
         let queue = || {
-            let (mut senders, mut receivers) = P::open::<u64>(count, 1, 1);
+            let (mut senders, mut receivers) = P::open::<u64>(count * ROOM_FACTOR, 1, 1);
             let ends = senders.pop().zip(receivers.pop());
             ends.expect("because one of each end was asked for")
         };

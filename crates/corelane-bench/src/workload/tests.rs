@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use super::{bulk, capacity, checksum_up_to, fanout, latency, throughput};
+use super::{bulk, capacity, checksum_up_to, fanout, histogram, latency, percentiles, throughput};
 use crate::{
     bulk_peer::{BulkPeer, BulkReceiver},
     fanout_peer::FanoutPeer,
@@ -216,4 +216,15 @@ fn the_expected_checksum_is_that_of_the_messages() {
 #[test]
 fn queues_have_a_sensible_capacity() {
     assert_eq!([8, 64, 256, 4096, 1 << 20].map(capacity), [1024, 1024, 512, 64, 64]);
+}
+
+#[test]
+fn slow_round_trips_are_kept_as_slow_as_they_were() {
+    let mut histogram = histogram();
+    (0..998).for_each(|_| histogram.saturating_record(100));
+    histogram.saturating_record(40_000);
+    histogram.saturating_record(9_000_000_000);
+    let [p50, p99, p999, max] = percentiles(&histogram);
+    assert_eq!((p50, p99), (100.0, 100.0));
+    assert!((p999 / 40_000.0 - 1.0).abs() < 1e-3 && (max / 9e9 - 1.0).abs() < 1e-3, "{p999} {max}");
 }

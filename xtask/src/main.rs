@@ -1,9 +1,11 @@
-//! Project chores behind `cargo xtask`: `verify`, `fix` and `tidy`.
+//! Project chores behind `cargo xtask`: `verify`, `fix`, `tidy` and the counts and mutants of
+//! the rings.
 //!
 //! It checks and formats; it builds nothing that is shipped and downloads nothing.
 #![forbid(unsafe_code)]
 
 mod fix;
+mod instructions;
 mod tidy;
 mod verify;
 
@@ -34,6 +36,12 @@ enum Chore {
     Fix,
     /// Check the house rules that the compiler does not know
     Tidy,
+    /// Count the instructions of a message in each ring and compare with the record
+    Instructions {
+        /// Write the counts down as the new record
+        #[arg(long)]
+        write: bool,
+    },
 }
 
 fn main() -> ExitCode {
@@ -43,6 +51,7 @@ fn main() -> ExitCode {
         Chore::Verify { keep_going, .. } => verify::run(&root, keep_going),
         Chore::Fix => fix::run(&root),
         Chore::Tidy => tidy::run(&root),
+        Chore::Instructions { write } => instructions::run(&root, write),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,

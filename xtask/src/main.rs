@@ -6,6 +6,9 @@
 
 mod fix;
 mod instructions;
+mod mutants;
+mod orderings;
+mod survivors;
 mod tidy;
 mod verify;
 
@@ -42,6 +45,18 @@ enum Chore {
         #[arg(long)]
         write: bool,
     },
+    /// Weaken each memory order of the rings and run the loom models
+    Orderings {
+        /// Judge this module of `mutants.toml`; may be repeated
+        #[arg(long)]
+        module: Vec<String>,
+    },
+    /// Run cargo-mutants over the rings, and the loom models over what the tests missed
+    Mutants {
+        /// Judge this module of `mutants.toml`; may be repeated
+        #[arg(long)]
+        module: Vec<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -52,6 +67,8 @@ fn main() -> ExitCode {
         Chore::Fix => fix::run(&root),
         Chore::Tidy => tidy::run(&root),
         Chore::Instructions { write } => instructions::run(&root, write),
+        Chore::Orderings { module } => orderings::run(&root, &module),
+        Chore::Mutants { module } => mutants::run(&root, &module),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,

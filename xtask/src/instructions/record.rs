@@ -147,22 +147,22 @@ pub(super) fn table(recorded: &Rows, counted: &Rows) -> String {
 
 /// The total in the report of callgrind: `==12== Collected : 128811`.
 pub(super) fn collected(report: &str) -> Option<u64> {
-    let totals = report.lines().filter_map(|line| {
+    let mut totals = report.lines().filter_map(|line| {
         let (_, total) = line.split_once("Collected : ")?;
         total.split_whitespace().next()?.parse().ok()
     });
-    totals.last()
+    totals.next_back()
 }
 
 /// The program that `cargo build --message-format json` made.
 pub(super) fn executable(messages: &str) -> Option<PathBuf> {
-    let programs = messages.lines().filter_map(|line| {
+    let mut programs = messages.lines().filter_map(|line| {
         let (_, path) = line.split_once("\"executable\":\"")?;
         let (path, _) = path.split_once('"')?;
         // An escaped character stands for another one; such a path is not guessed at.
         (!path.contains('\\')).then(|| PathBuf::from(path))
     });
-    programs.last()
+    programs.next_back()
 }
 
 #[cfg(test)]

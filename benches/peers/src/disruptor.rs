@@ -9,7 +9,7 @@ use ::disruptor::{
     MultiProducerBarrier, Producer, SingleConsumerBarrier, SingleProducer, SingleProducerBarrier,
     build_multi_producer, build_single_producer,
 };
-use corelane_bench::{Delivery, Peer, Receiver, Sender};
+use corelane_bench::{Delivery, Payload, Peer, Receiver, Sender};
 
 use crate::one_by_one::{ANY, check_ends};
 
@@ -25,11 +25,11 @@ impl Peer for DisruptorSingle {
     const HAS_BATCHES: bool = true;
     const ENDS_MAX: (usize, usize) = (1, 1);
 
-    type Sender<M: Copy + Default + Send + Sync + 'static> =
+    type Sender<M: Payload> =
         Publisher<SingleProducer<M, SingleConsumerBarrier>, M>;
-    type Receiver<M: Copy + Default + Send + Sync + 'static> = Poller<M, SingleProducerBarrier>;
+    type Receiver<M: Payload> = Poller<M, SingleProducerBarrier>;
 
-    fn open<M: Copy + Default + Send + Sync + 'static>(
+    fn open<M: Payload>(
         capacity: usize,
         senders: usize,
         receivers: usize,
@@ -50,11 +50,11 @@ impl Peer for DisruptorMulti {
     const HAS_BATCHES: bool = true;
     const ENDS_MAX: (usize, usize) = (ANY, 1);
 
-    type Sender<M: Copy + Default + Send + Sync + 'static> =
+    type Sender<M: Payload> =
         Publisher<MultiProducer<M, SingleConsumerBarrier>, M>;
-    type Receiver<M: Copy + Default + Send + Sync + 'static> = Poller<M, MultiProducerBarrier>;
+    type Receiver<M: Payload> = Poller<M, MultiProducerBarrier>;
 
-    fn open<M: Copy + Default + Send + Sync + 'static>(
+    fn open<M: Payload>(
         capacity: usize,
         senders: usize,
         receivers: usize,
@@ -77,11 +77,11 @@ impl Peer for DisruptorBroadcast {
     const HAS_BATCHES: bool = true;
     const ENDS_MAX: (usize, usize) = (1, ANY);
 
-    type Sender<M: Copy + Default + Send + Sync + 'static> =
+    type Sender<M: Payload> =
         Publisher<SingleProducer<M, MultiConsumerBarrier>, M>;
-    type Receiver<M: Copy + Default + Send + Sync + 'static> = Poller<M, SingleProducerBarrier>;
+    type Receiver<M: Payload> = Poller<M, SingleProducerBarrier>;
 
-    fn open<M: Copy + Default + Send + Sync + 'static>(
+    fn open<M: Payload>(
         capacity: usize,
         senders: usize,
         receivers: usize,

@@ -2,7 +2,7 @@
 //!
 //! Receiving has a batch of its own, sending has none.
 
-use corelane_bench::{Peer, Receiver};
+use corelane_bench::{Payload, Peer, Receiver};
 
 use crate::held_back::HeldBack;
 use crate::one_by_one::{
@@ -20,10 +20,10 @@ impl Peer for Flume {
     const HAS_BATCHES: bool = true;
     const ENDS_MAX: (usize, usize) = (ANY, ANY);
 
-    type Sender<M: Copy + Default + Send + Sync + 'static> = OneByOne<::flume::Sender<M>, M>;
-    type Receiver<M: Copy + Default + Send + Sync + 'static> = FlumeReceiver<M>;
+    type Sender<M: Payload> = OneByOne<::flume::Sender<M>, M>;
+    type Receiver<M: Payload> = FlumeReceiver<M>;
 
-    fn open<M: Copy + Default + Send + Sync + 'static>(
+    fn open<M: Payload>(
         capacity: usize,
         sending: usize,
         receiving: usize,

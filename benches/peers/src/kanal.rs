@@ -3,7 +3,7 @@
 //! A refused message is dropped by `try_send`, but ours are copies, so it can still be given back;
 //! the form that keeps it costs more. Receiving has a batch of its own, sending has none.
 
-use corelane_bench::{Peer, Receiver};
+use corelane_bench::{Payload, Peer, Receiver};
 
 use crate::held_back::HeldBack;
 use crate::one_by_one::{
@@ -21,10 +21,10 @@ impl Peer for Kanal {
     const HAS_BATCHES: bool = true;
     const ENDS_MAX: (usize, usize) = (ANY, ANY);
 
-    type Sender<M: Copy + Default + Send + Sync + 'static> = OneByOne<::kanal::Sender<M>, M>;
-    type Receiver<M: Copy + Default + Send + Sync + 'static> = KanalReceiver<M>;
+    type Sender<M: Payload> = OneByOne<::kanal::Sender<M>, M>;
+    type Receiver<M: Payload> = KanalReceiver<M>;
 
-    fn open<M: Copy + Default + Send + Sync + 'static>(
+    fn open<M: Payload>(
         capacity: usize,
         sending: usize,
         receiving: usize,

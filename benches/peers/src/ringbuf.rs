@@ -9,7 +9,7 @@ use ::ringbuf::{
     CachingCons, CachingProd, HeapRb,
     traits::{Consumer, Producer, Split},
 };
-use corelane_bench::{Peer, Receiver, Sender};
+use corelane_bench::{Payload, Peer, Receiver, Sender};
 
 use crate::one_by_one::check_ends;
 
@@ -22,10 +22,10 @@ impl Peer for Ringbuf {
     const HAS_BATCHES: bool = true;
     const ENDS_MAX: (usize, usize) = (1, 1);
 
-    type Sender<M: Copy + Default + Send + Sync + 'static> = RingbufSender<M>;
-    type Receiver<M: Copy + Default + Send + Sync + 'static> = RingbufReceiver<M>;
+    type Sender<M: Payload> = RingbufSender<M>;
+    type Receiver<M: Payload> = RingbufReceiver<M>;
 
-    fn open<M: Copy + Default + Send + Sync + 'static>(
+    fn open<M: Payload>(
         capacity: usize,
         senders: usize,
         receivers: usize,

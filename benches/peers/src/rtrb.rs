@@ -3,7 +3,7 @@
 use std::iter;
 
 use ::rtrb::{Consumer, Producer, PushError, RingBuffer, chunks::ChunkError};
-use corelane_bench::{Peer, Receiver, Sender};
+use corelane_bench::{Payload, Peer, Receiver, Sender};
 
 use crate::one_by_one::check_ends;
 
@@ -16,10 +16,10 @@ impl Peer for Rtrb {
     const HAS_BATCHES: bool = true;
     const ENDS_MAX: (usize, usize) = (1, 1);
 
-    type Sender<M: Copy + Default + Send + Sync + 'static> = RtrbSender<M>;
-    type Receiver<M: Copy + Default + Send + Sync + 'static> = RtrbReceiver<M>;
+    type Sender<M: Payload> = RtrbSender<M>;
+    type Receiver<M: Payload> = RtrbReceiver<M>;
 
-    fn open<M: Copy + Default + Send + Sync + 'static>(
+    fn open<M: Payload>(
         capacity: usize,
         senders: usize,
         receivers: usize,

@@ -2,7 +2,7 @@
 
 use ::crossbeam_channel::bounded;
 use ::rtrb::{Producer, RingBuffer};
-use corelane_bench::{Delivery, Peer, Sender};
+use corelane_bench::{Delivery, Payload, Peer, Sender};
 
 use crate::one_by_one::{ANY, OneByOne, OneByOneReceiver, Push, check_ends, one_by_one_peer};
 use crate::rtrb::RtrbReceiver;
@@ -48,10 +48,10 @@ impl Peer for RtrbSideBySide {
     const HAS_BATCHES: bool = true;
     const ENDS_MAX: (usize, usize) = (1, ANY);
 
-    type Sender<M: Copy + Default + Send + Sync + 'static> = RtrbEach<M>;
-    type Receiver<M: Copy + Default + Send + Sync + 'static> = RtrbReceiver<M>;
+    type Sender<M: Payload> = RtrbEach<M>;
+    type Receiver<M: Payload> = RtrbReceiver<M>;
 
-    fn open<M: Copy + Default + Send + Sync + 'static>(
+    fn open<M: Payload>(
         capacity: usize,
         senders: usize,
         receivers: usize,

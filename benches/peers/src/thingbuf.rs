@@ -16,14 +16,14 @@ one_by_one_peer! {
     }
 }
 
-impl<M: Copy + Default + Send + Sync> Push<M> for Arc<ThingBuf<M>> {
+impl<M: Payload> Push<M> for Arc<ThingBuf<M>> {
     #[inline]
     fn push(&mut self, message: M) -> Result<(), M> {
         self.push_with(|slot| *slot = message).map_err(|_full| message)
     }
 }
 
-impl<M: Copy + Default + Send + Sync> Pop<M> for Arc<ThingBuf<M>> {
+impl<M: Payload> Pop<M> for Arc<ThingBuf<M>> {
     #[inline]
     fn pop(&mut self) -> Option<M> {
         self.pop_with(|slot| *slot)

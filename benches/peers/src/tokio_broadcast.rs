@@ -10,7 +10,7 @@ use std::sync::{
 };
 
 use ::tokio::sync::broadcast;
-use corelane_bench::Delivery;
+use corelane_bench::{Delivery, Payload};
 use crossbeam_utils::CachePadded;
 
 use crate::one_by_one::{ANY, OneByOne, OneByOneReceiver, Pop, Push, check_ends};
@@ -25,10 +25,10 @@ impl corelane_bench::Peer for TokioBroadcast {
     const HAS_BATCHES: bool = false;
     const ENDS_MAX: (usize, usize) = (1, ANY);
 
-    type Sender<M: Copy + Default + Send + Sync + 'static> = OneByOne<Reliable<M>, M>;
-    type Receiver<M: Copy + Default + Send + Sync + 'static> = OneByOneReceiver<Counting<M>>;
+    type Sender<M: Payload> = OneByOne<Reliable<M>, M>;
+    type Receiver<M: Payload> = OneByOneReceiver<Counting<M>>;
 
-    fn open<M: Copy + Default + Send + Sync + 'static>(
+    fn open<M: Payload>(
         capacity: usize,
         senders: usize,
         receivers: usize,

@@ -9,7 +9,7 @@ use ::tokio::{
     runtime::{Builder, Runtime},
     sync::mpsc,
 };
-use corelane_bench::{Peer, Receiver, Sender};
+use corelane_bench::{Payload, Peer, Receiver, Sender};
 
 use crate::held_back::HeldBack;
 use crate::one_by_one::{ANY, check_ends};
@@ -24,10 +24,10 @@ impl Peer for TokioMpsc {
     const HAS_BATCHES: bool = true;
     const ENDS_MAX: (usize, usize) = (ANY, 1);
 
-    type Sender<M: Copy + Default + Send + Sync + 'static> = TokioSender<M>;
-    type Receiver<M: Copy + Default + Send + Sync + 'static> = TokioReceiver<M>;
+    type Sender<M: Payload> = TokioSender<M>;
+    type Receiver<M: Payload> = TokioReceiver<M>;
 
-    fn open<M: Copy + Default + Send + Sync + 'static>(
+    fn open<M: Payload>(
         capacity: usize,
         senders: usize,
         receivers: usize,

@@ -11,7 +11,7 @@ use crate::{
     fanout_peer::FanoutPeer,
     harness::{PassError, Stage},
     in_place::{HandOver, HandOverReceiver, HandOverSender},
-    peer::{Delivery, Ends, Message, Peer, Receiver, Sender},
+    peer::{Delivery, Ends, Message, Payload, Peer, Receiver, Sender},
     row::Mode,
     standard::{StdChannel, StdEach, StdReceiver},
     testing::stage,
@@ -69,10 +69,10 @@ impl<const FORGETS: bool> Peer for Locked<FORGETS> {
     const HAS_BATCHES: bool = true;
     const ENDS_MAX: (usize, usize) = (usize::MAX, usize::MAX);
 
-    type Sender<M: Copy + Default + Send + Sync + 'static> = LockedEnd<M>;
-    type Receiver<M: Copy + Default + Send + Sync + 'static> = LockedEnd<M>;
+    type Sender<M: Payload> = LockedEnd<M>;
+    type Receiver<M: Payload> = LockedEnd<M>;
 
-    fn open<M: Copy + Default + Send + Sync + 'static>(
+    fn open<M: Payload>(
         capacity: usize,
         senders: usize,
         receivers: usize,

@@ -40,33 +40,50 @@ pub(super) fn weakenings(file: &str, text: &str) -> Result<Vec<Weakening>> {
     flatten(stream, &mut tokens);
     let mut found = Vec::new();
     for at in 0..tokens.len() {
-        let order = match &tokens[at..] {
-            [name, a, b, order, ..] if [name, a, b].map(|(text, _)| text.as_str()) == PATH => order,
-            _ => continue,
-        };
-        let is_strong = STRONG.contains(&order.0.as_str());
-        if !is_strong || places.left_out.iter().any(|range| range.contains(&order.1.start)) {
+        let Some((range, replacement, what)) = weaken(&tokens, at) else { continue };
+        let start = range.start;
+        if places.left_out.iter().any(|left_out| left_out.contains(&start)) {
             continue;
         }
-        let is_fence = at >= 2 && tokens[at - 2].0 == "fence" && tokens[at - 1].0 == "(";
-        let (range, replacement, what) = match (is_fence, order.0.as_str()) {
-            (false, order_name) => (order.1.clone(), "Relaxed", format!("{order_name} to Relaxed")),
-            (true, "SeqCst") => (order.1.clone(), "AcqRel", "fence SeqCst to AcqRel".to_owned()),
-            (true, order_name) => {
-                let end = tokens.get(at + 4).map_or(order.1.end, |(_, range)| range.end);
-                (tokens[at - 2].1.start..end, "()", format!("fence {order_name} removed"))
-            }
-        };
         let change = Change {
             file: file.to_owned(),
-            change: format!("{what} in {}", places.function(order.1.start)),
-            line: line_at(text, order.1.start),
+            change: format!("{what} in {}", places.function(start)),
+            line: line_at(text, start),
         };
         found.push(Weakening { change, range, replacement });
     }
     Ok(found)
 }
 
+/// A token and where it stands.
+type Token = (String, Range<usize>);
+
+/// What to replace by what, and how to call it, when an order or an ordered access stands at `at`.
+fn weaken(tokens: &[Token], at: usize) -> Option<(Range<usize>, &'static str, String)> {
+    let word = |at: usize| tokens.get(at).map_or("", |(text, _)| text.as_str());
+    if word(at) == "." && word(at + 2) == "(" {
+        let (strong, relaxed) = ACCESSES.iter().find(|(strong, _)| word(at + 1) == *strong)?;
+        let range = tokens[at + 1].1.clone();
+        return Some((range, relaxed, format!("{strong} to {relaxed}")));
+    }
+    if [word(at), word(at + 1), word(at + 2)] != PATH || !STRONG.contains(&word(at + 3)) {
+        return None;
+    }
+    let (order, range) = &tokens[at + 3];
+    let is_fence = at >= 2 && word(at - 2) == "fence" && word(at - 1) == "(";
+    match (is_fence, order.as_str()) {
+        (false, _) => Some((range.clone(), "Relaxed", format!("{order} to Relaxed"))),
+        (true, "SeqCst") => Some((range.clone(), "AcqRel", "fence SeqCst to AcqRel".to_owned())),
+        (true, _) => {
+            let end = tokens.get(at + 4)?.1.end;
+            Some((tokens[at - 2].1.start..end, "()", format!("fence {order} removed")))
+        }
+    }
+}
+
+/// Accesses of the storage traits that carry an order, and those that carry none.
+const ACCESSES: [(&str, &str); 2] =
+    [("load_acquire", "load_relaxed"), ("store_release", "store_relaxed")];
 const PATH: [&str; 3] = ["Ordering", ":", ":"];
 
 fn line_at(text: &str, at: usize) -> String {
@@ -74,7 +91,7 @@ fn line_at(text: &str, at: usize) -> String {
     text[start..].lines().next().unwrap_or_default().trim().to_owned()
 }
 
-fn flatten(stream: TokenStream, tokens: &mut Vec<(String, Range<usize>)>) {
+fn flatten(stream: TokenStream, tokens: &mut Vec<Token>) {
     for tree in stream {
         match tree {
             TokenTree::Group(group) => {
@@ -210,6 +227,14 @@ mod tests {
             ("fence Acquire removed in Ring::drop", text.replace("fence(Ordering::Acquire)", "()")),
         ];
         assert_eq!(found(&text), expected.map(|(change, text)| (change.to_owned(), text)));
+    }
+
+    #[test]
+    fn an_access_to_storage_is_weakened_and_its_definition_is_left() {
+        let text = "fn load_acquire(&self) { self.words.load_acquire(0) }\n";
+        let expected = text.replace("words.load_acquire", "words.load_relaxed");
+        let change = "load_acquire to load_relaxed in load_acquire".to_owned();
+        assert_eq!(found(text), [(change, expected)]);
     }
 
     #[test]

@@ -1,17 +1,21 @@
 //! The rings of `corelane-ring`, one adapter a file.
 
+mod broadcast;
 mod fan_in;
 mod mpmc;
 mod mpsc;
 mod sharing;
 mod spsc;
+mod throughput;
 mod word_ring;
 
+pub use broadcast::{Broadcast, BroadcastReceiver, BroadcastSender};
 pub use fan_in::{FanIn, FanInReceiver, FanInSender};
 pub use mpmc::{Mpmc, MpmcReceiver, MpmcSender};
 pub use mpsc::{Mpsc, MpscReceiver, MpscSender};
 pub use sharing::{Sharing, SharingReceiver, SharingSender};
 pub use spsc::{Spsc, SpscReceiver, SpscSender};
+pub use throughput::{Throughput, ThroughputReceiver, ThroughputSender};
 pub use word_ring::{WordReceiver, WordRing, WordSender};
 
 use crate::suite::Suite;
@@ -24,4 +28,7 @@ pub fn add_all(suite: &mut Suite) {
     suite.add_queue::<Mpsc>();
     suite.add_queue::<Sharing>();
     suite.add_queue::<Mpmc>();
+    suite.add_queue::<Broadcast>();
+    suite.add_fanout::<Broadcast>();
+    suite.add_bulk::<Throughput>();
 }

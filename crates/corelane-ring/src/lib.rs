@@ -114,9 +114,11 @@ pub use error::{CapacityError, RecvError, SendError, TryRecvError, TrySendError}
 pub use latency::{ClaimError, PeekError};
 pub use shape::{Shape, ShapeError};
 pub use storage::{HeapWords, ReadWords, WriteWords};
-pub use wait::{Spin, Wait};
+pub use wait::{Clock, SleepWord, Spin, Wait};
 
 #[cfg(all(test, loom))]
 mod loom_models;
+#[cfg(all(test, loom))]
+mod loom_wait;
 #[cfg(all(test, not(loom)))]
 mod tests;

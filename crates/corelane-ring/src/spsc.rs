@@ -12,7 +12,11 @@ use crate::line::OwnLine;
 use crate::patience::Patience;
 use crate::raw::{SlotMemory, Slots};
 use crate::sync::{Arc, AtomicBool, AtomicU64, Ordering};
-use crate::wait::{Event, Wait};
+use crate::wait::{Event, Ticket, Wait};
+
+mod waiting;
+
+pub use waiting::{RecvFuture, SendFuture};
 
 /// Most slots of a typed ring.
 pub const CAPACITY_MAX: usize = 1 << 30;
@@ -46,11 +50,28 @@ impl<T, W: Wait> Drop for Shared<T, W> {
 
 /// Makes a ring for at least `capacity` messages, whose ends wait as `wait` says.
 ///
+/// The consumer gives room back lazily: every quarter of a lap, when it finds the ring empty, and
+/// when it is told to ([`Consumer::release`]). A consumer that stops receiving while messages are
+/// left, in order to wait for its producer by other means, calls `release` before it does.
+///
 /// # Errors
 /// - [`CapacityError`]: the capacity is zero or too large.
 pub fn channel<T: Send, W: Wait + Clone>(
     capacity: usize,
     wait: W,
+) -> Result<(Producer<T, W>, Consumer<T, W>), CapacityError> {
+    channel_with(capacity, wait.clone(), wait)
+}
+
+/// As [`channel`], with a strategy for each end: the consumer waits for messages by one, the
+/// producer waits for room by the other. For strategies that belong to one end, like a descriptor.
+///
+/// # Errors
+/// - [`CapacityError`]: the capacity is zero or too large.
+pub fn channel_with<T: Send, W: Wait>(
+    capacity: usize,
+    for_messages: W,
+    for_room: W,
 ) -> Result<(Producer<T, W>, Consumer<T, W>), CapacityError> {
     if !(1..=CAPACITY_MAX).contains(&capacity) {
         return Err(CapacityError { asked: capacity, max: CAPACITY_MAX });
@@ -61,8 +82,8 @@ pub fn channel<T: Send, W: Wait + Clone>(
         head: OwnLine::default(),
         is_sender_gone: AtomicBool::new(false),
         is_receiver_gone: AtomicBool::new(false),
-        messages: Event::new(wait.clone()),
-        room: Event::new(wait),
+        messages: Event::new(for_messages),
+        room: Event::new(for_room),
         memory: SlotMemory::new(slots),
     });
     // SAFETY: each end keeps the memory alive through `shared` as long as it has its view.
@@ -73,6 +94,7 @@ pub fn channel<T: Send, W: Wait + Clone>(
         tail: 0,
         head_cached: 0,
         shared: shared.clone(),
+        ticket: Ticket::default(),
         is_not_sync: PhantomData,
     };
     let consumer = Consumer {
@@ -83,6 +105,7 @@ pub fn channel<T: Send, W: Wait + Clone>(
         lag_max,
         patience: Patience::default(),
         shared,
+        ticket: Ticket::default(),
         is_not_sync: PhantomData,
     };
     Ok((producer, consumer))
@@ -95,6 +118,7 @@ pub struct Producer<T: Send, W: Wait> {
     tail: u64,
     head_cached: u64,
     shared: Arc<Shared<T, W>>,
+    ticket: Ticket,
     is_not_sync: PhantomData<Cell<()>>,
 }
 
@@ -197,6 +221,8 @@ impl<T: Send, W: Wait> Producer<T, W> {
     #[cold]
     fn wait_for_room(&mut self) -> bool {
         let shared = self.shared.clone();
+        // Of a future that was leaked: it must not be woken in this call's place.
+        shared.room.forget(&mut self.ticket);
         shared.room.wait_until(|| match (self.refresh(), self.is_closed()) {
             (0, false) => None,
             (room, _) => Some(room > 0),
@@ -281,6 +307,7 @@ pub struct Consumer<T: Send, W: Wait> {
     lag_max: u64,
     patience: Patience,
     shared: Arc<Shared<T, W>>,
+    ticket: Ticket,
     is_not_sync: PhantomData<Cell<()>>,
 }
 
@@ -401,6 +428,8 @@ impl<T: Send, W: Wait> Consumer<T, W> {
     #[cold]
     fn wait_for_message(&mut self) {
         let shared = self.shared.clone();
+        // Of a future that was leaked: it must not be woken in this call's place.
+        shared.messages.forget(&mut self.ticket);
         shared.messages.wait_until(|| (self.refresh() > 0 || self.is_closed()).then_some(()));
     }
 }

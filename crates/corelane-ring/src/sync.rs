@@ -7,7 +7,7 @@ pub(crate) use self::std_form::*;
 pub(crate) use loom::{
     cell::UnsafeCell,
     hint::spin_loop,
-    sync::Arc,
+    sync::{Arc, Mutex},
     sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence},
 };
 
@@ -45,7 +45,7 @@ impl<T> Mutex<T> {
 #[cfg(not(loom))]
 mod std_form {
     pub(crate) use std::hint::spin_loop;
-    pub(crate) use std::sync::Arc;
+    pub(crate) use std::sync::{Arc, Mutex};
     pub(crate) use std::sync::atomic::{
         AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
     };

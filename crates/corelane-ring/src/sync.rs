@@ -7,7 +7,7 @@ pub(crate) use self::std_form::*;
 pub(crate) use loom::{
     cell::UnsafeCell,
     hint::spin_loop,
-    sync::{Arc, Mutex},
+    sync::Arc,
     sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence},
 };
 
@@ -20,6 +20,12 @@ use std::sync::{Mutex as MutexForm, MutexGuard};
 
 #[cfg(loom)]
 use loom::sync::{Mutex as MutexForm, MutexGuard};
+
+impl<T: Default> Default for Mutex<T> {
+    fn default() -> Self {
+        Self::new(T::default())
+    }
+}
 
 impl<T> Mutex<T> {
     pub(crate) fn new(value: T) -> Self {
@@ -45,7 +51,7 @@ impl<T> Mutex<T> {
 #[cfg(not(loom))]
 mod std_form {
     pub(crate) use std::hint::spin_loop;
-    pub(crate) use std::sync::{Arc, Mutex};
+    pub(crate) use std::sync::Arc;
     pub(crate) use std::sync::atomic::{
         AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
     };

@@ -260,10 +260,7 @@ impl<W: Wait> Event<W> {
     }
 
     fn with_tasks<R>(&self, change: impl FnOnce(&mut Tasks, &AtomicU64) -> R) -> R {
-        let tasks = self.waiting.tasks.lock();
-        // Nothing that runs under the lock can leave the tasks half changed.
-        let mut tasks = tasks.unwrap_or_else(|poisoned| poisoned.into_inner());
-        change(&mut tasks, &self.waiting.counts)
+        change(&mut self.waiting.tasks.lock(), &self.waiting.counts)
     }
 }
 

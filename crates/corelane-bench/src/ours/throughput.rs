@@ -1,6 +1,9 @@
 //! `corelane_ring::throughput`: records of any length, written and read where they lie.
 
-use corelane_ring::throughput::{self, Consumer, Producer};
+use corelane_ring::{
+    HeapWords,
+    throughput::{self, Consumer, Producer},
+};
 
 use crate::bulk_peer::{BulkPeer, BulkReceiver, BulkSender};
 
@@ -12,12 +15,12 @@ pub struct Throughput;
 
 /// Its sending end.
 pub struct ThroughputSender {
-    producer: HeapProducer,
+    producer: Producer<HeapWords, HeapWords>,
     bytes: usize,
 }
 
 /// Its receiving end.
-pub struct ThroughputReceiver(HeapConsumer);
+pub struct ThroughputReceiver(Consumer<HeapWords, HeapWords>);
 
 impl BulkSender for ThroughputSender {
     #[inline]

@@ -77,7 +77,7 @@ fn test(root: &Path, output: &Path, files: &[String]) -> Result<()> {
     command.env("CARGO_TARGET_DIR", output.join("target")).env_remove("CARGO_MANIFEST_DIR");
     let status = command.status().context("cannot start cargo mutants")?;
     let is_run = status.code().is_some_and(|code| FOUND_SOME.contains(&code));
-    ensure!(is_run, "cargo mutants ended with {status}");
+    ensure!(is_run, "cargo mutants ended with {status}; ci/mutants installs it");
     Ok(())
 }
 

@@ -56,6 +56,9 @@ enum Chore {
         /// Judge this module of `mutants.toml`; may be repeated
         #[arg(long)]
         module: Vec<String>,
+        /// Leave the models out, which take the longest
+        #[arg(long)]
+        tests_only: bool,
     },
 }
 
@@ -68,7 +71,7 @@ fn main() -> ExitCode {
         Chore::Tidy => tidy::run(&root),
         Chore::Instructions { write } => instructions::run(&root, write),
         Chore::Orderings { module } => orderings::run(&root, &module),
-        Chore::Mutants { module } => mutants::run(&root, &module),
+        Chore::Mutants { module, tests_only } => mutants::run(&root, &module, !tests_only),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,

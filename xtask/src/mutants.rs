@@ -14,11 +14,11 @@ const TIMEOUT_S: &str = "60";
 /// cargo-mutants found mutants that were missed, or some that timed out.
 const FOUND_SOME: [i32; 3] = [0, 2, 3];
 
-/// Judges the modules asked for, or all.
+/// Judges the modules asked for, or all, by the tests and, if asked, by the models.
 ///
 /// # Errors
 /// When cargo-mutants cannot run, or the tests or models fail on the unchanged code.
-pub(crate) fn run(root: &Path, asked: &[String]) -> Result<bool> {
+pub(crate) fn run(root: &Path, asked: &[String], is_modelled: bool) -> Result<bool> {
     let list = List::read(root)?;
     let chosen = list.chosen(asked)?;
     let output = std::env::var_os("CARGO_TARGET_DIR")
@@ -40,10 +40,14 @@ pub(crate) fn run(root: &Path, asked: &[String]) -> Result<bool> {
     let mut scratch = None;
     for mutant in missed.lines() {
         let (change, line) = read_mutant(root, mutant)?;
-        if !list.is_excused(Kind::Mutant, &change) {
+        if is_modelled && !list.is_excused(Kind::Mutant, &change) {
             let scratch = match &scratch {
                 Some(scratch) => scratch,
-                None => scratch.insert(Scratch::new(root)?),
+                None => {
+                    let made = Scratch::new(root)?;
+                    made.check(made.models())?;
+                    scratch.insert(made)
+                }
             };
             let module = judged_by.iter().find(|(file, _)| *file == change.file);
             let module = module.map_or("", |(_, module)| module);
@@ -73,7 +77,7 @@ fn test(root: &Path, output: &Path, files: &[String]) -> Result<()> {
     command.env("CARGO_TARGET_DIR", output.join("target")).env_remove("CARGO_MANIFEST_DIR");
     let status = command.status().context("cannot start cargo mutants")?;
     let is_run = status.code().is_some_and(|code| FOUND_SOME.contains(&code));
-    ensure!(is_run, "cargo mutants ended with {status}");
+    ensure!(is_run, "cargo mutants ended with {status}; ci/mutants installs it");
     Ok(())
 }
 

@@ -33,6 +33,9 @@ struct Lane {
     tail: OwnLine<AtomicU64>,
     /// Position of the next message; moved by consumers (C52).
     head: OwnLine<AtomicU64>,
+    /// A position that the head has reached; raised by consumers in strides (C57), so that a
+    /// producer that waits for room does not take the head's line from them at every message.
+    released: OwnLine<AtomicU64>,
     is_producer_gone: AtomicBool,
     words: HeapWords,
     slot_words: usize,
@@ -85,6 +88,7 @@ impl Lane {
         Self {
             tail: OwnLine::default(),
             head: OwnLine::default(),
+            released: OwnLine::default(),
             is_producer_gone: AtomicBool::new(false),
             words: HeapWords::new(slots as usize * slot_words),
             slot_words,
@@ -95,6 +99,39 @@ impl Lane {
     #[inline(always)]
     fn start(&self, position: u64, slots: u64) -> usize {
         (position & (slots - 1)) as usize * self.slot_words
+    }
+
+    /// Moves the head over `count` messages, of which copies were made; the head as it is if
+    /// somebody else did.
+    #[inline(always)]
+    fn take(&self, head: u64, count: u64) -> Result<u64, u64> {
+        // C52: the copies were made before, and with those of whoever moved the head earlier they
+        // come before C57. RB-50: the head only grows, so when it still is `head`, the producer
+        // did not come round to the slots.
+        let (order, relaxed) = (Ordering::AcqRel, Ordering::Relaxed);
+        self.head.compare_exchange_weak(head, head + count, order, relaxed)
+    }
+
+    /// Tells the producer of the room behind the head when that has entered another quarter of
+    /// the lap; whether it did.
+    #[inline(always)]
+    fn release(&self, head: u64, count: u64, slots: u64) -> bool {
+        let stride = (slots / 4).max(1);
+        let is_due = head / stride != (head + count) / stride;
+        if is_due {
+            // C57: pairs with P52.
+            self.released.fetch_max(head + count, Ordering::Release);
+        }
+        is_due
+    }
+
+    /// Tells the producer of all room, when nothing is left; whether it did.
+    fn release_all(&self) -> bool {
+        // Acquire, so that all copies before the head come before C57.
+        let head = self.head.load(Ordering::Acquire);
+        // C57: pairs with P52.
+        self.released.load(Ordering::Relaxed) < head
+            && self.released.fetch_max(head, Ordering::Release) < head
     }
 
     #[inline(always)]
@@ -202,8 +239,8 @@ impl<T: Pod + Send, W: Wait> Producer<T, W> {
     #[cold]
     #[inline(never)]
     fn refresh(&mut self) -> u64 {
-        // P52: pairs with C52; whoever took a message had copied it before.
-        self.head_cached = self.lane.head.load(Ordering::Acquire);
+        // P52: pairs with C57; whoever took a message before there had copied it.
+        self.head_cached = self.lane.released.load(Ordering::Acquire);
         self.room_cached()
     }
 
@@ -366,7 +403,11 @@ impl<T: Pod + Send, W: Wait> Consumer<T, W> {
             if let Some(taken) = take(self) {
                 return Some(taken);
             }
-            if self.lanes[self.current].lane.is_over() {
+            let lane = &self.lanes[self.current].lane;
+            if lane.release_all() {
+                self.shared.room.notify(1);
+            }
+            if lane.is_over() {
                 self.lanes.swap_remove(self.current);
             } else {
                 self.current += 1;
@@ -397,16 +438,11 @@ impl<T: Pod + Send, W: Wait> Consumer<T, W> {
             }
             let lane = &*known.lane;
             let message = lane.copy(head, slots);
-            // C52: pairs with P52; the copy was made before. RB-50: the head only grows, so when
-            // it still is `head`, the producer did not come round to the slot.
-            match lane.head.compare_exchange_weak(
-                head,
-                head + 1,
-                Ordering::Release,
-                Ordering::Relaxed,
-            ) {
+            match lane.take(head, 1) {
                 Ok(_) => {
-                    self.shared.room.notify(1);
+                    if lane.release(head, 1, slots) {
+                        self.shared.room.notify(1);
+                    }
                     return Some(message);
                 }
                 Err(now) => head = now,
@@ -431,15 +467,11 @@ impl<T: Pod + Send, W: Wait> Consumer<T, W> {
             for (position, message) in (head..head + ready).zip(&mut *batch) {
                 *message = lane.copy(position, slots);
             }
-            // C52: as for one message.
-            match lane.head.compare_exchange_weak(
-                head,
-                head + ready,
-                Ordering::Release,
-                Ordering::Relaxed,
-            ) {
+            match lane.take(head, ready) {
                 Ok(_) => {
-                    self.shared.room.notify(ready as u32);
+                    if lane.release(head, ready, slots) {
+                        self.shared.room.notify(1);
+                    }
                     return Some(ready as usize);
                 }
                 Err(now) => head = now,

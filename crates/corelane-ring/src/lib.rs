@@ -65,7 +65,6 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-
 pub mod bell;
 mod error;
 pub mod fan_in;

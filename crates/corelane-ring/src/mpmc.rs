@@ -92,13 +92,16 @@ impl<T: Send, W: Wait> Consumer<T, W> {
     /// When `take` panics, the messages behind the one it was given are dropped.
     #[inline]
     pub fn recv_with(&mut self, count: usize, mut take: impl FnMut(T)) -> usize {
+        if count == 0 {
+            return 0;
+        }
         self.take(count, &mut take)
     }
 
     /// Takes up to `count` messages, of those that are there in a row, and appends them to
     /// `messages`; returns how many.
     pub fn recv_many(&mut self, messages: &mut Vec<T>, count: usize) -> usize {
-        self.take(count, &mut |message| messages.push(message))
+        self.recv_with(count, |message| messages.push(message))
     }
 
     /// Whether every producer is gone; messages may be left.
@@ -116,6 +119,7 @@ impl<T: Send, W: Wait> Consumer<T, W> {
         self.patience.pause();
     }
 
+    /// Takes up to `count` messages, which is at least one.
     #[inline(always)]
     fn take(&mut self, count: usize, take: &mut impl FnMut(T)) -> usize {
         let mut backoff = Backoff::default();

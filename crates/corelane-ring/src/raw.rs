@@ -47,8 +47,7 @@ impl<T, N: Default> SlotMemory<T, N> {
             NonNull::new(memory.cast()).unwrap_or_else(|| std::alloc::handle_alloc_error(layout))
         };
         for index in 0..count {
-            let slot =
-                Slot { note: N::default(), message: UnsafeCell::new(MaybeUninit::uninit()) };
+            let slot = Slot { note: N::default(), message: UnsafeCell::new(MaybeUninit::uninit()) };
             // SAFETY: the memory was made for `count` slots, of which this is one.
             unsafe { first.add(index).write(slot) };
         }

@@ -25,6 +25,10 @@ use crate::words;
 const CAPACITY_MAX: usize = 1 << 24;
 /// Most messages that a consumer reads ahead of one compare-and-swap.
 const BATCH_MAX: usize = 64;
+/// Largest message of which a consumer reads several ahead: the copies lie on its stack.
+const BATCHED_BYTES_MAX: usize = 1024;
+/// Messages of one lane after which a consumer looks for a lane that nobody looks after.
+const TURN_MAX: u64 = if cfg!(loom) { 2 } else { 1024 };
 
 /// A producer's lane.
 #[derive(Debug)]
@@ -126,10 +130,17 @@ impl<T: Pod + Send, W: Wait> Producer<T, W> {
         // No order is needed: whoever makes a producer has one, or has the ring for itself.
         shared.producers.fetch_add(1, Ordering::Relaxed);
         let mut lanes = shared.lanes.lock();
-        lanes.push(lane.clone());
-        // P53: pairs with C53.
-        shared.changes.fetch_add(1, Ordering::Release);
+        // Without a consumer that looks meanwhile, nobody else forgets lanes that are over.
+        lanes.retain(|lane| !lane.is_over());
+        // C54: the last consumer goes before it empties the list, so no lane is kept for nobody.
+        if shared.consumers.load(Ordering::Acquire) > 0 {
+            lanes.push(lane.clone());
+            // P53: pairs with C53.
+            shared.changes.fetch_add(1, Ordering::Release);
+        }
         drop(lanes);
+        // A consumer that found the lock taken went without the new list, and may sleep.
+        shared.messages.notify_all();
         Self { lane, tail: 0, head_cached: 0, shared, sends: PhantomData }
     }
 
@@ -243,32 +254,65 @@ impl Lane {
 struct KnownLane {
     lane: Arc<Lane>,
     tail_cached: u64,
+    /// Where the turn ends that this consumer has begun.
+    turn_end: Option<u64>,
+    is_turn_over: bool,
+    /// The head at the last look whether anybody looks after the lane.
+    head_seen: u64,
     patience: Patience,
 }
 
 impl KnownLane {
     fn new(lane: &Arc<Lane>) -> Self {
-        Self { lane: lane.clone(), tail_cached: 0, patience: Patience::default() }
+        Self {
+            lane: lane.clone(),
+            tail_cached: 0,
+            turn_end: None,
+            is_turn_over: false,
+            head_seen: 0,
+            patience: Patience::default(),
+        }
     }
 
     /// Looks at the producer's index, when everything known was taken, after a moment for messages
-    /// to gather if the producer is just ahead. Messages there are from `head` on.
+    /// to gather if the producer is just ahead. Messages there are from `head` on; none when the
+    /// turn is over.
     #[cold]
     #[inline(never)]
     fn look(&mut self, head: u64) -> u64 {
+        let turn_end = *self.turn_end.get_or_insert(head + TURN_MAX);
+        self.is_turn_over = head >= turn_end;
+        if self.is_turn_over {
+            return 0;
+        }
         self.patience.pause();
         // C51: pairs with P51.
-        self.tail_cached = self.lane.tail.load(Ordering::Acquire);
-        let found = self.tail_cached.saturating_sub(head);
+        let tail = self.lane.tail.load(Ordering::Acquire);
+        let found = tail.saturating_sub(head);
         self.patience.found(found);
+        // The end of the turn must not be passed without a look.
+        self.tail_cached = tail.min(turn_end);
         found
+    }
+
+    fn begin_turn(&mut self) {
+        self.turn_end = None;
+        self.is_turn_over = false;
+    }
+
+    /// Whether messages lie there and nobody took any since this was asked last.
+    fn is_left_alone(&mut self) -> bool {
+        // No order is needed: nothing is read here.
+        let head = self.lane.head.load(Ordering::Relaxed);
+        let is_untouched = core::mem::replace(&mut self.head_seen, head) == head;
+        is_untouched && self.lane.tail.load(Ordering::Relaxed) != head
     }
 }
 
 /// A receiving end; clone it for every thread that receives. Lock-free.
 ///
-/// It stays on a lane while that has messages; consumers begin on different ones, so that they
-/// meet seldom.
+/// It stays on a lane while that has messages, but for a thousand of them at most when nobody else
+/// looks after another one. Consumers begin on different lanes, so that they meet seldom.
 #[derive(Debug)]
 pub struct Consumer<T: Pod + Send, W: Wait> {
     lanes: Vec<KnownLane>,
@@ -322,16 +366,15 @@ impl<T: Pod + Send, W: Wait> Consumer<T, W> {
     }
 
     /// Hands up to `count` messages of one lane, of those that are there, to `take` and returns
-    /// how many; up to 64 are agreed on at once.
+    /// how many; up to 64 are agreed on at once, of messages above 1 KiB one.
+    ///
+    /// When `take` panics, the messages that were agreed on with the one it was given are lost.
     pub fn recv_with(&mut self, count: usize, mut take: impl FnMut(T)) -> usize {
-        let most = count.min(BATCH_MAX);
-        self.visit(|consumer| {
-            let mut batch = [T::zeroed(); BATCH_MAX];
-            let taken = consumer.take_batch(&mut batch[..most])?;
-            batch[..taken].iter().for_each(|message| take(*message));
-            Some(taken)
-        })
-        .unwrap_or(0)
+        match count {
+            0 => 0,
+            _ if size_of::<T>() > BATCHED_BYTES_MAX => self.next().into_iter().map(take).count(),
+            _ => self.recv_batch(count.min(BATCH_MAX), &mut take),
+        }
     }
 
     /// Takes up to `count` messages of one lane, of those that are there, and appends them to
@@ -344,6 +387,16 @@ impl<T: Pod + Send, W: Wait> Consumer<T, W> {
     pub fn is_closed(&self) -> bool {
         // C56: pairs with P55 by way of the count.
         self.shared.producers.load(Ordering::Acquire) == 0
+    }
+
+    fn recv_batch(&mut self, most: usize, take: &mut impl FnMut(T)) -> usize {
+        let taken = self.visit(|consumer| {
+            let mut batch = [T::zeroed(); BATCH_MAX];
+            let taken = consumer.take_batch(&mut batch[..most])?;
+            batch[..taken].iter().for_each(|message| take(*message));
+            Some(taken)
+        });
+        taken.unwrap_or(0)
     }
 
     #[inline]
@@ -359,11 +412,16 @@ impl<T: Pod + Send, W: Wait> Consumer<T, W> {
         if !self.knows_every_lane() {
             self.learn_lanes();
         }
-        for _ in 0..self.lanes.len() {
+        let mut unvisited = self.lanes.len();
+        while unvisited > 0 {
             if let Some(taken) = take(self) {
                 return Some(taken);
             }
-            if self.lanes[self.current].lane.is_over() {
+            unvisited -= 1;
+            if self.lanes[self.current].is_turn_over {
+                self.end_turn();
+                unvisited = self.lanes.len();
+            } else if self.lanes[self.current].lane.is_over() {
                 self.lanes.swap_remove(self.current);
             } else {
                 self.current += 1;
@@ -373,6 +431,17 @@ impl<T: Pod + Send, W: Wait> Consumer<T, W> {
             }
         }
         None
+    }
+
+    /// Goes to the next lane that nobody looks after, or begins a turn where it is.
+    fn end_turn(&mut self) {
+        let count = self.lanes.len();
+        let mut others = (1..count).map(|step| (self.current + step) % count);
+        self.lanes[self.current].begin_turn();
+        if let Some(alone) = others.find(|&index| self.lanes[index].is_left_alone()) {
+            self.current = alone;
+            self.lanes[alone].begin_turn();
+        }
     }
 
     #[inline]
@@ -451,8 +520,10 @@ impl<T: Pod + Send, W: Wait> Consumer<T, W> {
         // No order is needed: it changes within the lock.
         self.changes_known = self.shared.changes.load(Ordering::Relaxed);
         let is_first_time = self.lanes.is_empty();
-        self.lanes =
-            lanes.iter().map(|lane| KnownLane::new(lane)).collect();
+        self.lanes = lanes.iter().map(KnownLane::new).collect();
+        drop(lanes);
+        // Another consumer that found the lock taken went without the new list, and may sleep.
+        self.shared.messages.notify_all();
         if is_first_time && !self.lanes.is_empty() {
             // Consumers spread over the lanes.
             self.current = self.shared.consumers.load(Ordering::Relaxed) % self.lanes.len();
@@ -473,6 +544,8 @@ impl<T: Pod + Send, W: Wait> Drop for Consumer<T, W> {
     fn drop(&mut self) {
         // C54: pairs with P54.
         if self.shared.consumers.fetch_sub(1, Ordering::AcqRel) == 1 {
+            // Nobody takes what is left, and nobody forgets the lanes any more.
+            self.shared.lanes.lock().clear();
             self.shared.room.notify_all();
         }
     }

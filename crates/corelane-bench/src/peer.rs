@@ -23,6 +23,12 @@ impl<const WORDS: usize> Message<WORDS> {
         self.0[0]
     }
 
+    /// The words, for queues that carry words.
+    #[inline(always)]
+    pub fn words_mut(&mut self) -> &mut [u64] {
+        &mut self.0
+    }
+
     /// Sum over every word, so that every byte is read.
     #[inline(always)]
     pub fn checksum(&self) -> u64 {
@@ -68,6 +74,9 @@ pub enum Delivery {
     Each,
 }
 
+/// All sending and all receiving ends of a queue.
+pub type Ends<S, R> = (Vec<S>, Vec<R>);
+
 /// A kind of queue.
 pub trait Peer: 'static {
     /// Name in the tables.
@@ -92,7 +101,7 @@ pub trait Peer: 'static {
         capacity: usize,
         senders: usize,
         receivers: usize,
-    ) -> (Vec<Self::Sender<M>>, Vec<Self::Receiver<M>>);
+    ) -> Ends<Self::Sender<M>, Self::Receiver<M>>;
 }
 
 /// A sending end that sleeps while there is no room, and wakes the receiver.

@@ -4,7 +4,9 @@
 //! the crates below do.
 #![forbid(unsafe_code)]
 
+mod bench;
 mod demo;
+mod interrupt;
 mod terminal;
 
 use std::process::ExitCode;
@@ -18,6 +20,8 @@ enum Exit {
     Failed,
     Usage,
     CheckFailed,
+    /// This machine cannot give an answer now, and says why.
+    Unavailable,
     /// Ended in order because of this signal.
     Signal(u8),
 }
@@ -29,6 +33,7 @@ impl From<Exit> for ExitCode {
             Exit::Failed => 1,
             Exit::Usage => 2,
             Exit::CheckFailed => 3,
+            Exit::Unavailable => 4,
             Exit::Signal(number) => 128 + number,
         })
     }
@@ -46,6 +51,8 @@ struct Cli {
 enum Command {
     /// Show the main job end to end on this machine, in less than a minute.
     Demo(demo::DemoArgs),
+    /// Measure the rings of this machine, alone or beside what every machine has.
+    Bench(bench::BenchArgs),
     /// Host agents for a node; started by the node itself.
     #[command(hide = true)]
     Worker(demo::WorkerArgs),
@@ -58,6 +65,7 @@ pub fn main(version: &'static str) -> ExitCode {
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let outcome = match cli.command {
         Command::Demo(args) => demo::run(&args),
+        Command::Bench(args) => bench::run(&args),
         Command::Worker(args) => demo::work(&args),
     };
     let exit = outcome.unwrap_or_else(|error| {

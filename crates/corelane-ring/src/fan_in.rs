@@ -45,6 +45,9 @@ impl<T: Send, W: Wait> Lane<T, W> {
     }
 }
 
+/// The first end of each side.
+pub type Ends<T, W> = (Producer<T, W>, Consumer<T, W>);
+
 /// Makes lanes for at least `lane_capacity` messages each, one per producer.
 ///
 /// # Errors
@@ -52,7 +55,7 @@ impl<T: Send, W: Wait> Lane<T, W> {
 pub fn channel<T: Send, W: Wait + Clone>(
     lane_capacity: usize,
     wait: W,
-) -> Result<(Producer<T, W>, Consumer<T, W>), CapacityError> {
+) -> Result<Ends<T, W>, CapacityError> {
     let (sender, receiver) = spsc::channel(lane_capacity, Spin)?;
     let room = Arc::new(Event::new(wait.clone()));
     let lane = Lane { ring: receiver, room: room.clone() };

@@ -1,17 +1,39 @@
-//! Lock-free rings over words that somebody else provides.
-//!
-//! A ring carries records from one pinned end to another without a system call, a lock or an
-//! allocation. This crate holds the algorithms alone: it runs over the [`storage`] traits, so the
-//! same code works on a heap buffer, on a shared-memory segment and under the loom model checker.
-//!
-//! What it does not do: it never blocks (the ends decide how to wait), never resizes, keeps no
-//! order across producers, and knows no operating system.
+//! The fastest way between two threads: lock-free rings, one for each shape of traffic.
 //!
 //! # Which ring when
 //!
-//! | ring | producers | consumers | when full | progress |
-//! |---|---|---|---|---|
-//! | [`latency`] | 1 | 1 | [`ClaimError::Full`], nothing is dropped | wait-free on both ends |
+//! | ring | from, to | carries | order | when full | progress |
+//! |---|---|---|---|---|---|
+//! | [`spsc`] | 1, 1 | any type | FIFO | `Full(T)` | wait-free |
+//! | [`throughput`] | 1, 1 | bytes of any length | FIFO | `Full` | wait-free |
+//! | [`latency`] | 1, 1 | words, fixed slots | FIFO | `Full` | wait-free |
+//! | [`mpsc`] | n, 1 | any type | by claim | `Full(T)` | lock-free; a producer preempted in a claim holds up the consumer |
+//! | [`fan_in`] | n, 1 | any type | per producer | `Full(T)` of its lane | wait-free; nobody holds up anybody |
+//! | [`mpmc`] | n, m | any type | by claim | `Full(T)` | lock-free; an end preempted in a claim holds up the others at its slot |
+//! | [`sharing`] | n, m | plain data | per producer | `Full(T)` of its lane | lock-free; nobody holds up anybody |
+//! | [`broadcast`] | 1, each of n | plain data | FIFO | `Full(T)`, or the slow subscriber is demoted or evicted | wait-free |
+//!
+//! - Two threads in one process: `spsc`. It is the fastest for single messages and for batches.
+//! - Question and answer, where the way there and back counts: `latency`. Signal and payload lie in
+//!   one cache line, so that a small record moves with one transfer.
+//! - Large or uneven payloads written and read in place: `throughput`.
+//! - Many producers: `fan_in`, unless messages of different producers must keep the order in which
+//!   they were sent: then `mpsc`. Many consumers that share the work: `sharing` for plain data,
+//!   else `mpmc`. With more threads than cores `fan_in` and `sharing` are the ones.
+//! - The same message for many: `broadcast`; one write serves all of them.
+//!
+//! `latency`, `throughput` and `broadcast` run over words and bytes that somebody else provides
+//! (the [`storage`] traits): on the heap, in shared memory, or under the loom model checker.
+//!
+//! What this crate does not do: no ring resizes, none keeps an order across lanes, and it knows no
+//! operating system. How an end waits is a [`Wait`] of the caller's; [`Spin`] is here, those that
+//! yield, sleep on a futex or signal an eventfd are in `corelane-transport`.
+//!
+//! # Batches
+//!
+//! Each ring has both: one message at a time, visible when the call returns, and batches (claim n
+//! and commit once, `send_many`, `drain`, `recv_many`), which move the shared indexes once. A claim
+//! that is dropped publishes nothing.
 //!
 //! # Memory picture of the `latency` ring
 //!
@@ -91,7 +113,23 @@ pub use shape::{Shape, ShapeError};
 pub use storage::{HeapWords, ReadWords, WriteWords};
 pub use wait::{Spin, Wait};
 
+#[cfg(test)]
+mod ends;
+#[cfg(all(test, loom))]
+mod loom_lanes;
 #[cfg(all(test, loom))]
 mod loom_models;
+#[cfg(all(test, loom))]
+mod loom_turns;
 #[cfg(all(test, not(loom)))]
 mod tests;
+#[cfg(all(test, not(loom)))]
+mod tests_lanes;
+#[cfg(all(test, not(loom)))]
+mod tests_queues;
+#[cfg(all(test, not(loom)))]
+mod tests_shared;
+#[cfg(all(test, not(loom)))]
+mod tests_stress;
+#[cfg(all(test, not(loom)))]
+mod tests_turns;

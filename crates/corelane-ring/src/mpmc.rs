@@ -15,6 +15,9 @@ use crate::wait::Wait;
 
 pub use crate::producers::{Claim, Producer};
 
+/// The first end of each side.
+pub type Ends<T, W> = (Producer<T, W>, Consumer<T, W>);
+
 /// Makes a ring for at least `capacity` messages, whose ends wait as `wait` says.
 ///
 /// # Errors
@@ -22,7 +25,7 @@ pub use crate::producers::{Claim, Producer};
 pub fn channel<T: Send, W: Wait + Clone>(
     capacity: usize,
     wait: W,
-) -> Result<(Producer<T, W>, Consumer<T, W>), CapacityError> {
+) -> Result<Ends<T, W>, CapacityError> {
     if !(1..=CAPACITY_MAX).contains(&capacity) {
         return Err(CapacityError { asked: capacity, max: CAPACITY_MAX });
     }

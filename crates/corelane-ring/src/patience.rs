@@ -8,8 +8,9 @@
 //! only the receiver can do so without holding a message back from being visible.
 //!
 //! So a receiver whose looks find something each time, but little, pauses before the next look,
-//! doubling from one pause instruction to [`PAUSES_MAX`]. The first look that finds nothing ends
-//! this: a receiver that waits for single messages, as in question and answer, never pauses.
+//! doubling from one pause instruction to [`PAUSES_MAX`] as long as that makes it find more. The
+//! first look that finds nothing ends this, and so does a pause that did not pay: a receiver that
+//! waits for single messages, as in question and answer, does not pause.
 
 use crate::sync::spin_loop;
 
@@ -17,11 +18,14 @@ use crate::sync::spin_loop;
 const PAUSES_MAX: u32 = if cfg!(loom) { 1 } else { 16 };
 /// A look that finds fewer messages than this found little.
 const LITTLE: u64 = 64;
+/// Looks in a row that find a single message, after which a pause is tried.
+const SINGLES_MAX: u32 = 8;
 
 /// The state of one receiver.
 #[derive(Debug, Default)]
 pub(crate) struct Patience {
     pauses: u32,
+    singles: u32,
 }
 
 impl Patience {
@@ -36,8 +40,11 @@ impl Patience {
     /// Call after the look, with the number of messages that it found.
     #[inline(always)]
     pub(crate) fn found(&mut self, messages: u64) {
-        if messages == 0 {
-            self.pauses = 0;
+        let did_not_pay = messages <= u64::from(self.pauses / 2);
+        if messages == 0 || did_not_pay {
+            *self = Self::default();
+        } else if messages == 1 && self.pauses == 0 && self.singles < SINGLES_MAX {
+            self.singles += 1;
         } else if messages < LITTLE {
             self.pauses = (self.pauses * 2).clamp(1, PAUSES_MAX);
         }
@@ -48,25 +55,37 @@ impl Patience {
 mod tests {
     use super::*;
 
-    #[test]
-    fn it_doubles_while_looks_find_little_and_ends_with_the_first_empty_one() {
+    fn pauses_after(finds: &[u64]) -> Vec<u32> {
         let mut patience = Patience::default();
-        let mut seen = Vec::new();
-        for found in [1, 1, 5, LITTLE, LITTLE - 1, 1, 1, 1, 0, 1] {
+        let each = finds.iter().map(|&found| {
             patience.found(found);
-            seen.push(patience.pauses);
-        }
-        assert_eq!(seen, [1, 2, 4, 4, 8, 16, 16, 16, 0, 1]);
+            patience.pauses
+        });
+        each.collect()
     }
 
     #[test]
-    fn one_message_at_a_time_never_pauses() {
-        let mut patience = Patience::default();
-        for _ in 0..100 {
-            // A receiver in question and answer looks in vain before every message.
-            patience.found(0);
-            assert_eq!(patience.pauses, 0);
-            patience.found(1);
-        }
+    fn it_doubles_while_looks_find_little_and_pauses_pay() {
+        let finds = [2, 1, 5, LITTLE, LITTLE - 1, 9, 9, 9, 8, 2];
+        assert_eq!(pauses_after(&finds), [1, 2, 4, 4, 8, 16, 16, 16, 0, 1]);
+    }
+
+    #[test]
+    fn a_look_in_vain_ends_it() {
+        assert_eq!(pauses_after(&[2, 2, 0, 2, 0]), [1, 2, 0, 1, 0]);
+    }
+
+    #[test]
+    fn single_messages_are_tried_once_in_a_while_and_hardly_delayed() {
+        let pauses = pauses_after(&[1; 100]);
+        assert_eq!(pauses[..11], [0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 0]);
+        assert!(pauses.iter().sum::<u32>() <= 30, "{pauses:?}");
+    }
+
+    #[test]
+    fn question_and_answer_never_pauses() {
+        // It looks in vain before every message.
+        let finds: Vec<u64> = (0..100).map(|look| look % 2).collect();
+        assert_eq!(pauses_after(&finds), [0; 100]);
     }
 }

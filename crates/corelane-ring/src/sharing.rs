@@ -57,6 +57,9 @@ struct Shared<W: Wait> {
     room: Event<W>,
 }
 
+/// The first end of each side.
+pub type Ends<T, W> = (Producer<T, W>, Consumer<T, W>);
+
 /// Makes lanes for at least `lane_capacity` messages each, one per producer.
 ///
 /// # Errors
@@ -64,7 +67,7 @@ struct Shared<W: Wait> {
 pub fn channel<T: Pod + Send, W: Wait + Clone>(
     lane_capacity: usize,
     wait: W,
-) -> Result<(Producer<T, W>, Consumer<T, W>), CapacityError> {
+) -> Result<Ends<T, W>, CapacityError> {
     if !(1..=CAPACITY_MAX).contains(&lane_capacity) {
         return Err(CapacityError { asked: lane_capacity, max: CAPACITY_MAX });
     }

@@ -11,7 +11,8 @@ use corelane_node::NodeEvent;
 use corelane_transport::AgentId;
 use hdrhistogram::Histogram;
 
-use super::{Interrupt, assets, fabric::Fabric};
+use super::{assets, fabric::Fabric};
+use crate::interrupt::Interrupt;
 use crate::terminal;
 
 /// Feature id of the digits.

@@ -20,9 +20,8 @@ use corelane_shm::{
 use corelane_topology::{Role, pin_current_thread_to};
 use corelane_transport::{AgentId, EventCount, LaneShape};
 
-use super::{
-    DemoArgs, Interrupt, LANE_SLOTS, SLOT_LINES, digits, machine::Machine, worker::WorkerArgs,
-};
+use super::{DemoArgs, LANE_SLOTS, SLOT_LINES, digits, machine::Machine, worker::WorkerArgs};
+use crate::interrupt::Interrupt;
 
 /// Address of the first agent; 0 stays free, so that a zeroed envelope reaches nobody.
 const AGENT_FIRST: u32 = 1;

@@ -13,11 +13,11 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use super::{
-    DemoArgs, Interrupt,
+    DemoArgs,
     exchange::{Exchange, Exchanged, partners},
     fabric::Fabric,
 };
-use crate::terminal;
+use crate::{interrupt::Interrupt, terminal};
 
 /// Between the command and the measured time: caches warm up, the pace settles.
 const WARM_UP: Duration = Duration::from_millis(200);

@@ -8,8 +8,8 @@ use corelane_topology::{
 use corelane_transport::WaitPolicy;
 use serde::Serialize;
 
-use super::{DemoArgs, Interrupt};
-use crate::terminal;
+use super::DemoArgs;
+use crate::{interrupt::Interrupt, terminal};
 
 /// The machine and what was decided for it.
 pub(super) struct Machine {

@@ -9,22 +9,19 @@ mod machine;
 mod report;
 mod worker;
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::Args;
 use corelane_agent::QUEUED_MAX;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
 pub(crate) use worker::{WorkerArgs, work};
 
-use crate::{Exit, terminal};
+use crate::{
+    Exit,
+    interrupt::{Interrupt, Interrupted},
+    terminal,
+};
 use digits::Digits;
 use fabric::Fabric;
 use report::{Report, Section};
@@ -72,36 +69,6 @@ fn seconds(text: &str) -> Result<f64, String> {
     }
     Err(format!("{text} is not from 0.1 to 3600"))
 }
-
-/// Set by the first Ctrl-C, SIGTERM, SIGHUP or SIGQUIT to the number of the signal; the second ends
-/// the process at once.
-#[derive(Debug, Clone)]
-pub(crate) struct Interrupt(Arc<AtomicUsize>);
-
-impl Interrupt {
-    fn install() -> anyhow::Result<Self> {
-        let (number, is_set) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
-        for signal in [SIGINT, SIGTERM, SIGHUP, SIGQUIT] {
-            let code = 128 + signal;
-            signal_hook::flag::register_conditional_shutdown(signal, code, is_set.clone())?;
-            signal_hook::flag::register(signal, is_set.clone())?;
-            signal_hook::flag::register_usize(signal, number.clone(), signal as usize)?;
-        }
-        Ok(Self(number))
-    }
-
-    /// An error once the user wants to stop.
-    fn check(&self) -> anyhow::Result<()> {
-        match self.0.load(Ordering::Relaxed) {
-            0 => Ok(()),
-            signal => bail!(Interrupted(signal as u8)),
-        }
-    }
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("interrupted by signal {0}")]
-struct Interrupted(u8);
 
 impl DemoArgs {
     /// What no single option can know; the text says what is wrong and what to do.

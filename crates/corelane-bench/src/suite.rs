@@ -1,0 +1,223 @@
+//! The rows of a run: which workloads, payloads, ends and places a peer has.
+//!
+//! Peers are added by type; every one runs through the same code. `run` measures them.
+
+use std::io;
+
+use corelane_topology::allowed_cpus;
+
+use crate::{
+    bulk_peer::BulkPeer,
+    fanout_peer::{FanoutMessage, FanoutPeer},
+    harness::{PassFn, Stage},
+    options::{BULK_BYTES, Options, OptionsError},
+    peer::{Delivery, Peer, SleepingPeer},
+    row::{Mode, Placement, RowKey, Workload},
+    workload::{bulk, fanout, latency, throughput, wakeup},
+};
+
+/// The payload of rows with more than two ends, if it is among those asked for.
+const MANY_ENDS_BYTES: usize = 64;
+
+/// Why a suite cannot be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SuiteError {
+    /// The options are not possible.
+    #[error(transparent)]
+    Options(#[from] OptionsError),
+    /// Nobody knows which CPUs may be used.
+    #[error("allowed cpus cannot be read, check seccomp: {0}")]
+    Cpus(#[source] io::Error),
+}
+
+/// Rows to be measured together.
+#[derive(Debug)]
+pub struct Suite {
+    pub(crate) options: Options,
+    pub(crate) cpus: Vec<usize>,
+    pub(crate) rows: Vec<PlannedRow>,
+}
+
+/// A row before it is measured.
+#[derive(Debug, Clone)]
+pub(crate) struct PlannedRow {
+    pub(crate) stage: Stage,
+    pub(crate) pass: PassFn,
+}
+
+impl Suite {
+    /// An empty suite.
+    ///
+    /// # Errors
+    /// - [`SuiteError::Options`]: the options are not possible.
+    /// - [`SuiteError::Cpus`]: the allowed CPUs cannot be read.
+    pub fn new(options: Options) -> Result<Self, SuiteError> {
+        options.validate()?;
+        let cpus = allowed_cpus().map_err(SuiteError::Cpus)?.iter().collect();
+        Ok(Self { options, cpus, rows: Vec::new() })
+    }
+
+    /// What will be measured, in the order in which it was added.
+    pub fn rows(&self) -> impl Iterator<Item = &RowKey> {
+        self.rows.iter().map(|row| &row.stage.key)
+    }
+
+    /// Adds a queue of messages: its throughput and latency rows.
+    pub fn add_queue<P: Peer>(&mut self) {
+        for payload_bytes in self.options.payloads.clone() {
+            match payload_bytes {
+                8 => self.add_messages::<P, 1>(),
+                64 => self.add_messages::<P, 8>(),
+                256 => self.add_messages::<P, 32>(),
+                4096 => self.add_messages::<P, 512>(),
+                _ => {}
+            }
+        }
+    }
+
+    /// Adds a hand-over of large payloads.
+    pub fn add_bulk<P: BulkPeer>(&mut self) {
+        for payload_bytes in self.options.payloads.clone() {
+            if BULK_BYTES.contains(&payload_bytes) {
+                for mode in [Mode::EveryByte, Mode::HeaderOnly] {
+                    let key = key(Workload::Bulk, P::NAME, payload_bytes, mode);
+                    self.add(key, bulk::pass::<P>);
+                }
+            }
+        }
+    }
+
+    /// Adds a broadcast with very many cursors.
+    pub fn add_fanout<P: FanoutPeer>(&mut self) {
+        let key = key(Workload::Fanout, P::NAME, FanoutMessage::BYTES, Mode::Single);
+        self.add(RowKey { is_broadcast: true, ..key }, fanout::pass::<P>);
+    }
+
+    /// Adds a queue whose ends sleep.
+    pub fn add_sleeping<P: SleepingPeer>(&mut self) {
+        let key = key(Workload::Wakeup, P::NAME, 8, Mode::Single);
+        self.add(key, wakeup::pass::<P>);
+    }
+
+    fn add_messages<P: Peer, const WORDS: usize>(&mut self) {
+        let payload_bytes = WORDS * 8;
+        let is_broadcast = P::DELIVERY == Delivery::Each;
+        let single = key(Workload::Throughput, P::NAME, payload_bytes, Mode::Single);
+        self.add(
+            RowKey { workload: Workload::Latency, ..single.clone() },
+            latency::pass::<P, WORDS>,
+        );
+        for (senders, receivers) in self.ends::<P>(payload_bytes) {
+            for mode in [Mode::Single, Mode::Batch] {
+                if mode == Mode::Single || P::HAS_BATCHES {
+                    // One receiver gets everything either way: such rows can be compared.
+                    let is_broadcast = is_broadcast && receivers > 1;
+                    let key = RowKey { mode, senders, receivers, is_broadcast, ..single.clone() };
+                    self.add(key, throughput::pass::<P, WORDS>);
+                }
+            }
+        }
+    }
+
+    /// One to one, and with many ends what the peer serves of the numbers of threads asked for.
+    fn ends<P: Peer>(&self, payload_bytes: usize) -> Vec<(usize, usize)> {
+        let payloads = &self.options.payloads;
+        let many_ends_bytes = match payloads.contains(&MANY_ENDS_BYTES) {
+            true => Some(MANY_ENDS_BYTES),
+            false => payloads.iter().copied().min(),
+        };
+        let mut ends = vec![(1, 1)];
+        for &threads in &self.options.threads {
+            let many = match P::DELIVERY {
+                Delivery::One => vec![(threads - 1, 1), (threads / 2, threads / 2)],
+                Delivery::Each => vec![(1, threads - 1)],
+            };
+            ends.extend(many.into_iter().filter(|_| many_ends_bytes == Some(payload_bytes)));
+        }
+        let (senders_max, receivers_max) = P::ENDS_MAX;
+        ends.retain(|(senders, receivers)| *senders <= senders_max && *receivers <= receivers_max);
+        ends.sort_unstable();
+        ends.dedup();
+        ends
+    }
+
+    /// Adds a row in every placement, if its workload was asked for.
+    fn add(&mut self, key: RowKey, pass: PassFn) {
+        if !self.options.workloads.contains(&key.workload) {
+            return;
+        }
+        for &placement in &self.options.placements {
+            let key = RowKey { placement, ..key.clone() };
+            let (cpus, cursors) = (self.cpus.clone(), self.options.cursors);
+            self.rows.push(PlannedRow { stage: Stage { key, cpus, cursors }, pass });
+        }
+    }
+}
+
+/// A row with one end of each kind.
+fn key(workload: Workload, peer: &str, payload_bytes: usize, mode: Mode) -> RowKey {
+    RowKey {
+        workload,
+        peer: peer.to_owned(),
+        payload_bytes,
+        mode,
+        senders: 1,
+        receivers: 1,
+        is_broadcast: false,
+        placement: Placement::Pinned,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        in_place::HandOver,
+        standard::{Pipe, StdChannel, StdEach},
+    };
+
+    fn suite(workload: Workload) -> Suite {
+        let mut options = Options::for_cpus(vec![workload], 2);
+        options.payloads = vec![8, 64, 65_536];
+        let mut suite = Suite::new(options).unwrap();
+        suite.add_queue::<StdChannel>();
+        suite.add_queue::<StdEach>();
+        suite.add_bulk::<HandOver>();
+        suite.add_fanout::<StdEach>();
+        suite.add_sleeping::<Pipe>();
+        suite
+    }
+
+    #[test]
+    fn a_peer_has_the_rows_that_it_serves() {
+        let rows = |workload| suite(workload).rows().map(RowKey::to_string).collect::<Vec<_>>();
+        assert_eq!(
+            rows(Workload::Throughput),
+            [
+                "throughput 1:1 8 B single pinned: std mpsc",
+                "throughput 1:1 64 B single pinned: std mpsc",
+                "throughput 3:1 64 B single pinned: std mpsc",
+                "throughput 1:1 8 B single pinned: std mpsc, one each",
+                "throughput 1:1 64 B single pinned: std mpsc, one each",
+                "throughput 1:3 each 64 B single pinned: std mpsc, one each",
+            ]
+        );
+        assert_eq!(rows(Workload::Latency).len(), 4);
+        assert_eq!(rows(Workload::Bulk).len(), 2);
+        assert_eq!(
+            rows(Workload::Fanout),
+            ["fanout 1:1 each 64 B single pinned: std mpsc, one each"]
+        );
+        assert_eq!(rows(Workload::Wakeup), ["wakeup 1:1 8 B single pinned: pipe"]);
+    }
+
+    #[test]
+    fn every_placement_is_a_row() {
+        let mut options = Options::for_cpus(vec![Workload::Wakeup], 2);
+        options.placements = vec![Placement::Pinned, Placement::Floating];
+        let mut suite = Suite::new(options).unwrap();
+        suite.add_sleeping::<Pipe>();
+        assert_eq!(suite.rows().count(), 2);
+    }
+}

@@ -1,0 +1,76 @@
+//! There and back while both ends sleep: what it costs to wake a thread, twice.
+//!
+//! That both slept is proven: the kernel counts the times that a thread gave up its CPU.
+
+use std::time::Instant;
+
+use crate::{
+    harness::{Job, Part, PassError, PassResult, Stage, Team},
+    peer::{SleepingPeer, SleepingReceiver, SleepingSender},
+    workload::{checksum_up_to, histogram, percentiles},
+};
+
+/// Unmeasured round trips at the start.
+const WARM: u64 = 16;
+/// So many sleeps for each round trip prove that an end slept; a few may be cut short.
+const SLEEPS_PER_ROUND_TRIP_MIN: f64 = 0.9;
+
+/// One pass of `count` round trips.
+pub(crate) fn pass<P: SleepingPeer>(stage: &Stage, count: u64) -> Result<PassResult, PassError> {
+    let (mut there, mut echo_in) = P::open();
+    let (mut echo_out, mut back) = P::open();
+    let total = WARM + count;
+    let ping: Job<'_> = Box::new(move |line, patience| {
+        line.meet(patience)?;
+        let mut checksum = 0u64;
+        let mut histogram = histogram();
+        let mut begin = Instant::now();
+        for number in 1..=total {
+            let start = Instant::now();
+            there.send(number);
+            checksum = checksum.wrapping_add(back.recv());
+            match number > WARM {
+                true => histogram.saturating_record(start.elapsed().as_nanos() as u64),
+                false => begin = Instant::now(),
+            }
+        }
+        let span = Some((begin, Instant::now()));
+        Ok(Part { span, checksum, histogram: Some(histogram), value: 0.0 })
+    });
+    let echo: Job<'_> = Box::new(move |line, patience| {
+        line.meet(patience)?;
+        for _ in 0..total {
+            echo_out.send(echo_in.recv());
+        }
+        Ok(Part::default())
+    });
+    let mut team = Team::run(stage, vec![ping, echo])?;
+    team.check(checksum_up_to(total, 1))?;
+    let sleeps = team.uses.iter().map(|used| used.voluntary).min().unwrap_or(0);
+    check_sleeps(sleeps, total)?;
+    let wall = team.wall();
+    let histogram = team.parts.swap_remove(0).histogram;
+    let values = histogram.iter().flat_map(percentiles).collect();
+    Ok(PassResult { values, wall, uses: team.uses, histogram })
+}
+
+/// Refuses a pass in which the end that slept less did not sleep at nearly every round trip.
+fn check_sleeps(sleeps: u64, round_trips: u64) -> Result<(), PassError> {
+    let per_round_trip = sleeps as f64 / round_trips as f64;
+    match per_round_trip >= SLEEPS_PER_ROUND_TRIP_MIN {
+        true => Ok(()),
+        false => Err(PassError::Awake { per_round_trip }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_that_spins_is_refused() {
+        assert!(check_sleeps(95, 100).is_ok());
+        let refused = check_sleeps(50, 100);
+        assert!(matches!(refused, Err(PassError::Awake { per_round_trip: 0.5 })), "{refused:?}");
+    }
+}

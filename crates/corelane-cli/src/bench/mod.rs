@@ -1,0 +1,152 @@
+//! `corelane bench`: measures, prints, keeps and compares. How it is measured is the business of
+//! `corelane-bench`; this module knows the command line, the terminal and the files.
+
+mod args;
+mod baseline;
+mod peers;
+mod profile;
+
+use std::{fs, ops::ControlFlow};
+
+use anyhow::Context;
+use corelane_bench::{
+    Report, Row, RunError, Step, Suite, SuiteError, bytes, compare, duels, html, table,
+};
+use corelane_topology::allowed_cpus;
+
+pub(crate) use args::BenchArgs;
+
+use crate::{
+    Exit,
+    interrupt::{Interrupt, Interrupted},
+    terminal,
+};
+use args::RunArgs;
+
+/// Runs the command.
+pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<Exit> {
+    let run_args = args.run_args();
+    let cpus = allowed_cpus().context("allowed cpus cannot be read")?;
+    let mut suite = match Suite::new(args.options(cpus.len())) {
+        Ok(suite) => suite,
+        Err(SuiteError::Options(error)) => {
+            eprintln!("error: {error}");
+            return Ok(Exit::Usage);
+        }
+        Err(error) => return Err(error.into()),
+    };
+    peers::add(&mut suite, args.has_rivals());
+    let before = run_args.baseline.as_ref().map(baseline::load).transpose()?;
+    let interrupt = Interrupt::install().context("signals cannot be caught")?;
+    let mut report = match measure(&suite, run_args, &interrupt)? {
+        Ok(report) => report,
+        Err(RunError::Interrupted) => return interrupted(&interrupt),
+        Err(error @ RunError::Noisy { .. }) => {
+            eprintln!("corelane: {error}");
+            return Ok(Exit::Unavailable);
+        }
+        Err(error) => return Err(error.into()),
+    };
+    if run_args.flamegraph.is_some() {
+        report.remarks.push("a profiler ran beside: compare these figures with none".to_owned());
+    }
+    print(&report, args)?;
+    let exit = match &before {
+        Some(before) => judge(&report, before, run_args)?,
+        None => Exit::Ok,
+    };
+    if let Some(path) = &run_args.html {
+        let written = fs::write(path, html::page(&report));
+        written.with_context(|| format!("page cannot be written: {}", path.display()))?;
+    }
+    if let Some(name) = &run_args.save {
+        baseline::save(name, &report)?;
+    }
+    Ok(exit)
+}
+
+/// Runs the suite, with progress between passes, under the profiler if one was asked for.
+fn measure(
+    suite: &Suite,
+    args: &RunArgs,
+    interrupt: &Interrupt,
+) -> anyhow::Result<Result<Report, RunError>> {
+    let bar = terminal::bar(0, "measuring");
+    let mut progress = |step: &Step<'_>| {
+        bar.set_length(step.total as u64);
+        bar.set_position(step.done as u64);
+        match interrupt.check() {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => ControlFlow::Break(()),
+        }
+    };
+    let result = match &args.flamegraph {
+        Some(path) => profile::around(path, || suite.run(&mut progress)),
+        None => Ok(suite.run(&mut progress)),
+    };
+    bar.finish_and_clear();
+    result
+}
+
+fn interrupted(interrupt: &Interrupt) -> anyhow::Result<Exit> {
+    match interrupt.check() {
+        Ok(()) => Ok(Exit::Failed),
+        Err(error) => {
+            let Interrupted(signal) = error.downcast()?;
+            eprintln!("corelane: interrupted, nothing was kept");
+            Ok(Exit::Signal(signal))
+        }
+    }
+}
+
+fn print(report: &Report, args: &BenchArgs) -> anyhow::Result<()> {
+    if args.run_args().json {
+        return terminal::write(&format!("{}\n", report.to_json()));
+    }
+    let mut text = table::draw(report);
+    if args.has_rivals() {
+        let duels = duels(report, peers::is_ours);
+        text += &format!("\n{}", table::draw_duels(&duels));
+    }
+    terminal::write(&text)
+}
+
+/// Holds the report against an earlier one and says what became worse.
+fn judge(report: &Report, before: &Report, args: &RunArgs) -> anyhow::Result<Exit> {
+    let comparison = compare(report, before)?;
+    let mut text = format!(
+        "\n{} figures compared with the baseline, {} worse beyond the intervals\n",
+        comparison.compared,
+        comparison.regressions.len()
+    );
+    for worse in &comparison.regressions {
+        text += &format!("  {}\n", change(&worse.before, &worse.after));
+    }
+    for remark in &comparison.remarks {
+        text += &format!("- {remark}\n");
+    }
+    match args.json {
+        true => eprint!("{}", text.trim_start()),
+        false => terminal::write(&text)?,
+    }
+    match comparison.regressions.is_empty() {
+        true => Ok(Exit::Ok),
+        false => Ok(Exit::CheckFailed),
+    }
+}
+
+fn change(before: &Row, after: &Row) -> String {
+    let interval = |row: &Row| {
+        let [median, low, high] = [row.median, row.low, row.high].map(table::short);
+        format!("{median} ({low} to {high})")
+    };
+    format!(
+        "{}, {}: {}: {} then, {} now [{}]",
+        after.series_title(),
+        bytes(after.key.payload_bytes),
+        after.key.peer,
+        interval(before),
+        interval(after),
+        after.unit,
+    )
+}

@@ -94,3 +94,30 @@ macro_rules! for_each_ring {
     };
 }
 pub(crate) use for_each_ring;
+
+/// Runs a model through every interleaving of at most `preemptions` preemptions; the environment
+/// variable `LOOM_MAX_PREEMPTIONS` sets another limit.
+#[cfg(loom)]
+pub(crate) fn bounded(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = builder.preemption_bound.or(Some(preemptions));
+    builder.check(model);
+}
+
+/// Waits for the end of a model's thread.
+#[cfg(loom)]
+pub(crate) fn join<T>(thread: loom::thread::JoinHandle<T>) -> T {
+    thread.join().expect("because no thread of a model panics")
+}
+
+/// What is there at `looks` looks: models that wait for messages have too many interleavings.
+#[cfg(loom)]
+pub(crate) fn receive<T>(consumer: &mut impl Receives<T>, looks: usize) -> Vec<T> {
+    (0..looks).filter_map(|_| consumer.try_recv().ok()).collect()
+}
+
+/// What is left when nobody sends any more.
+#[cfg(loom)]
+pub(crate) fn receive_rest<T>(consumer: &mut impl Receives<T>) -> Vec<T> {
+    core::iter::from_fn(|| consumer.try_recv().ok()).collect()
+}

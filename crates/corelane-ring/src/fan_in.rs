@@ -281,7 +281,8 @@ impl<T: Send, W: Wait> Consumer<T, W> {
     fn end_turn(&mut self) {
         self.turn = 0;
         if self.lanes[self.current].is_over() {
-            self.lanes.swap_remove(self.current);
+            // In order: with the last lane in its place a round would miss another one.
+            self.lanes.remove(self.current);
         } else {
             self.current += 1;
         }
@@ -300,6 +301,12 @@ impl<T: Send, W: Wait> Consumer<T, W> {
             self.lanes_known = self.shared.lanes_made.load(Ordering::Relaxed);
             self.lanes.append(&mut new_lanes);
         }
+    }
+
+    /// Lanes in memory, those not taken over yet included.
+    #[cfg(all(test, not(loom)))]
+    pub(crate) fn lanes_held(&self) -> usize {
+        self.lanes.len() + self.shared.new_lanes.lock().len()
     }
 
     /// There was nothing a moment ago: it is over only if the producers had gone before a round

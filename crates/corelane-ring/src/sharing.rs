@@ -205,6 +205,11 @@ impl<T: Pod + Send, W: Wait> Producer<T, W> {
         self.shared.consumers.load(Ordering::Acquire) == 0
     }
 
+    #[cfg(all(test, not(loom)))]
+    pub(crate) fn lane(&self) -> &Arc<impl Sized + use<T, W>> {
+        &self.lane
+    }
+
     #[inline(always)]
     fn room_cached(&self) -> u64 {
         self.shared.slots - (self.tail - self.head_cached)
@@ -425,7 +430,8 @@ impl<T: Pod + Send, W: Wait> Consumer<T, W> {
                 self.end_turn();
                 unvisited = self.lanes.len();
             } else if self.lanes[self.current].lane.is_over() {
-                self.lanes.swap_remove(self.current);
+                // In order: with the last lane in its place a round would miss another one.
+                self.lanes.remove(self.current);
             } else {
                 self.current += 1;
             }

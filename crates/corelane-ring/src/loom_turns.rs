@@ -180,6 +180,34 @@ fn mpmc_passes_over_aborted_claims() {
     aborts_are_passed_over(mpmc::channel, 2);
 }
 
+/// A slot that was given up goes to the next producer only after its message was dropped.
+fn aborted_slots_are_handed_over<C: Receives<u64>>(channel: Channel<Producer<u64, Spin>, C>) {
+    bounded(3, move || {
+        let (mut first, mut consumer) = channel(1, Spin).expect("because it is in range");
+        let mut second = first.clone();
+        let giver = thread::spawn(move || {
+            if let Some(mut claim) = first.claim(1) {
+                claim.put(99);
+            }
+        });
+        let mut received = receive(&mut consumer, 1);
+        let sent = sends(&mut second, 2, 1);
+        join(giver);
+        received.extend(receive_rest(&mut consumer));
+        check_order(&received, [0, sent]);
+    });
+}
+
+#[test]
+fn mpsc_hands_aborted_slots_over() {
+    aborted_slots_are_handed_over(mpsc::channel);
+}
+
+#[test]
+fn mpmc_hands_aborted_slots_over() {
+    aborted_slots_are_handed_over(mpmc::channel);
+}
+
 /// What was sent and not received is dropped once, whichever end goes last.
 fn messages_are_dropped_once<C: Receives<Arc<()>>>(channel: Channel<Producer<Arc<()>, Spin>, C>) {
     bounded(3, move || {

@@ -8,18 +8,19 @@
 //!
 //! The messages of one producer are taken in order; there is none across producers.
 
+mod lane;
+
 use core::cell::Cell;
 use core::marker::PhantomData;
 
 use bytemuck::Pod;
 
 use crate::error::{CapacityError, RecvError, SendError, TryRecvError, TrySendError};
-use crate::line::OwnLine;
-use crate::patience::Patience;
-use crate::storage::HeapWords;
-use crate::sync::{Arc, AtomicBool, AtomicU64, AtomicUsize, Mutex, Ordering};
+use crate::sync::{Arc, AtomicUsize, Mutex, Ordering};
 use crate::wait::{Event, Wait};
 use crate::words;
+
+use self::lane::{KnownLane, Lane};
 
 /// Most slots of a lane.
 const CAPACITY_MAX: usize = 1 << 24;
@@ -27,20 +28,6 @@ const CAPACITY_MAX: usize = 1 << 24;
 const BATCH_MAX: usize = 64;
 /// Largest message of which a consumer reads several ahead: the copies lie on its stack.
 const BATCHED_BYTES_MAX: usize = 1024;
-/// Messages of one lane after which a consumer looks for a lane that nobody looks after.
-const TURN_MAX: u64 = if cfg!(loom) { 2 } else { 1024 };
-
-/// A producer's lane.
-#[derive(Debug)]
-struct Lane {
-    /// Position after the last message; the producer's (P51).
-    tail: OwnLine<AtomicU64>,
-    /// Position of the next message; moved by consumers (C52).
-    head: OwnLine<AtomicU64>,
-    is_producer_gone: AtomicBool,
-    words: HeapWords,
-    slot_words: usize,
-}
 
 /// What all ends share.
 #[derive(Debug)]
@@ -82,36 +69,6 @@ pub fn channel<T: Pod + Send, W: Wait + Clone>(
     });
     let producer = Producer::new(shared.clone());
     Ok((producer, Consumer::new(shared)))
-}
-
-impl Lane {
-    fn new(slots: u64, slot_words: usize) -> Self {
-        Self {
-            tail: OwnLine::default(),
-            head: OwnLine::default(),
-            is_producer_gone: AtomicBool::new(false),
-            words: HeapWords::new(slots as usize * slot_words),
-            slot_words,
-        }
-    }
-
-    /// Index of the first word of the slot of `position`.
-    #[inline(always)]
-    fn start(&self, position: u64, slots: u64) -> usize {
-        (position & (slots - 1)) as usize * self.slot_words
-    }
-
-    #[inline(always)]
-    fn put<T: Pod>(&self, position: u64, slots: u64, message: &T) {
-        let start = self.start(position, slots);
-        words::write(&self.words, start, message);
-    }
-
-    #[inline(always)]
-    fn copy<T: Pod>(&self, position: u64, slots: u64) -> T {
-        let start = self.start(position, slots);
-        words::read(&self.words, start)
-    }
 }
 
 /// A sending end with a lane of its own; a clone has another one.
@@ -245,75 +202,6 @@ impl<T: Pod + Send, W: Wait> Drop for Producer<T, W> {
         if self.shared.producers.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.shared.messages.notify_all();
         }
-    }
-}
-
-impl Lane {
-    /// Whether nothing is in it and nothing will come.
-    fn is_over(&self) -> bool {
-        // C55: pairs with P55.
-        self.is_producer_gone.load(Ordering::Acquire)
-            && self.head.load(Ordering::Relaxed) == self.tail.load(Ordering::Relaxed)
-    }
-}
-
-/// A lane as one consumer knows it.
-#[derive(Debug)]
-struct KnownLane {
-    lane: Arc<Lane>,
-    tail_cached: u64,
-    /// Where the turn ends that this consumer has begun.
-    turn_end: Option<u64>,
-    is_turn_over: bool,
-    /// The head at the last look whether anybody looks after the lane.
-    head_seen: u64,
-    patience: Patience,
-}
-
-impl KnownLane {
-    fn new(lane: &Arc<Lane>) -> Self {
-        Self {
-            lane: lane.clone(),
-            tail_cached: 0,
-            turn_end: None,
-            is_turn_over: false,
-            head_seen: 0,
-            patience: Patience::default(),
-        }
-    }
-
-    /// Looks at the producer's index, when everything known was taken, after a moment for messages
-    /// to gather if the producer is just ahead. Messages there are from `head` on; none when the
-    /// turn is over.
-    #[cold]
-    #[inline(never)]
-    fn look(&mut self, head: u64) -> u64 {
-        let turn_end = *self.turn_end.get_or_insert(head + TURN_MAX);
-        self.is_turn_over = head >= turn_end;
-        if self.is_turn_over {
-            return 0;
-        }
-        self.patience.pause();
-        // C51: pairs with P51.
-        let tail = self.lane.tail.load(Ordering::Acquire);
-        let found = tail.saturating_sub(head);
-        self.patience.found(found);
-        // The end of the turn must not be passed without a look.
-        self.tail_cached = tail.min(turn_end);
-        found
-    }
-
-    fn begin_turn(&mut self) {
-        self.turn_end = None;
-        self.is_turn_over = false;
-    }
-
-    /// Whether messages lie there and nobody took any since this was asked last.
-    fn is_left_alone(&mut self) -> bool {
-        // No order is needed: nothing is read here.
-        let head = self.lane.head.load(Ordering::Relaxed);
-        let is_untouched = core::mem::replace(&mut self.head_seen, head) == head;
-        is_untouched && self.lane.tail.load(Ordering::Relaxed) != head
     }
 }
 

@@ -38,6 +38,13 @@ struct Lane<T: Send, W: Wait> {
     room: Arc<Event<W>>,
 }
 
+impl<T: Send, W: Wait> Lane<T, W> {
+    /// Whether nothing is in it and nothing will come.
+    fn is_over(&mut self) -> bool {
+        self.ring.is_closed() && self.ring.drain(1).len() == 0
+    }
+}
+
 /// The first end of each side.
 pub type Ends<T, W> = (Producer<T, W>, Consumer<T, W>);
 
@@ -144,12 +151,16 @@ impl<T: Send, W: Wait + Clone> Clone for Producer<T, W> {
         self.shared.producers.fetch_add(1, Ordering::Relaxed);
         let mut new_lanes = self.shared.new_lanes.lock();
         if !self.is_closed() {
+            // A consumer that does not look meanwhile must not cost memory for lanes long over.
+            new_lanes.retain_mut(|lane| !lane.is_over());
             new_lanes.push(Lane { ring, room: room.clone() });
             // P42: pairs with C42; within the lock, so that the count never runs ahead of the
             // list.
             self.shared.lanes_made.fetch_add(1, Ordering::Release);
         }
         drop(new_lanes);
+        // A consumer that found the lock taken went without the lanes in the list, and may sleep.
+        self.shared.messages.notify_all();
         Self { lane, room, shared: self.shared.clone() }
     }
 }
@@ -218,6 +229,8 @@ impl<T: Send, W: Wait> Consumer<T, W> {
     }
 
     /// Hands up to `count` messages, of those that are there, to `take` and returns how many.
+    ///
+    /// When `take` panics, the messages behind the one it was given stay in the ring.
     pub fn recv_with(&mut self, count: usize, mut take: impl FnMut(T)) -> usize {
         self.go_round(count, &mut take)
     }
@@ -251,12 +264,11 @@ impl<T: Send, W: Wait> Consumer<T, W> {
             let wanted = (count - taken).min(TURN_MAX - self.turn);
             let batch = lane.ring.drain(wanted);
             let ready = batch.len();
-            batch.for_each(&mut *take);
             taken += ready;
             self.turn += ready;
-            if ready > 0 {
-                lane.room.notify(1);
-            }
+            let freed = (ready > 0).then_some(Freed { room: &lane.room });
+            batch.for_each(&mut *take);
+            drop(freed);
             if ready < wanted {
                 // Nothing is left in this lane: it is the next one's turn, and a lane whose
                 // producer had gone before the look is over.
@@ -268,9 +280,9 @@ impl<T: Send, W: Wait> Consumer<T, W> {
 
     fn end_turn(&mut self) {
         self.turn = 0;
-        let ring = &mut self.lanes[self.current].ring;
-        if ring.is_closed() && ring.drain(1).len() == 0 {
-            self.lanes.swap_remove(self.current);
+        if self.lanes[self.current].is_over() {
+            // In order: with the last lane in its place a round would miss another one.
+            self.lanes.remove(self.current);
         } else {
             self.current += 1;
         }
@@ -285,9 +297,16 @@ impl<T: Send, W: Wait> Consumer<T, W> {
         if self.shared.lanes_made.load(Ordering::Acquire) != self.lanes_known
             && let Some(mut new_lanes) = self.shared.new_lanes.try_lock()
         {
-            self.lanes_known += new_lanes.len();
+            // No order is needed: it changes within the lock.
+            self.lanes_known = self.shared.lanes_made.load(Ordering::Relaxed);
             self.lanes.append(&mut new_lanes);
         }
+    }
+
+    /// Lanes in memory, those not taken over yet included.
+    #[cfg(all(test, not(loom)))]
+    pub(crate) fn lanes_held(&self) -> usize {
+        self.lanes.len() + self.shared.new_lanes.lock().len()
     }
 
     /// There was nothing a moment ago: it is over only if the producers had gone before a round
@@ -299,11 +318,22 @@ impl<T: Send, W: Wait> Consumer<T, W> {
         }
         let mut message = None;
         self.go_round(1, &mut |taken| message = Some(taken));
-        match message {
-            Some(message) => Ok(message),
-            None if self.lanes.is_empty() => Err(TryRecvError::Closed),
-            None => Err(TryRecvError::Empty),
-        }
+        // Nobody makes a lane any more, so the lock was free and the round went through all of
+        // them. Their producers may be about to mark them as ended; no message follows.
+        message.ok_or(TryRecvError::Closed)
+    }
+}
+
+/// Tells the producer of a lane that there is room, also when the one who takes its messages
+/// panics.
+struct Freed<'a, W: Wait> {
+    room: &'a Event<W>,
+}
+
+impl<W: Wait> Drop for Freed<'_, W> {
+    #[inline]
+    fn drop(&mut self) {
+        self.room.notify(1);
     }
 }
 

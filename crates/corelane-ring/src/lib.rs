@@ -116,9 +116,25 @@ pub use shape::{Shape, ShapeError};
 pub use storage::{HeapWords, ReadWords, WriteWords};
 pub use wait::{Clock, SleepWord, Spin, Wait};
 
+#[cfg(test)]
+mod ends;
+#[cfg(all(test, loom))]
+mod loom_lanes;
 #[cfg(all(test, loom))]
 mod loom_models;
+#[cfg(all(test, loom))]
+mod loom_turns;
 #[cfg(all(test, loom))]
 mod loom_wait;
 #[cfg(all(test, not(loom)))]
 mod tests;
+#[cfg(all(test, not(loom)))]
+mod tests_lanes;
+#[cfg(all(test, not(loom)))]
+mod tests_queues;
+#[cfg(all(test, not(loom)))]
+mod tests_shared;
+#[cfg(all(test, not(loom)))]
+mod tests_stress;
+#[cfg(all(test, not(loom)))]
+mod tests_turns;

@@ -90,13 +90,16 @@ impl<T: Send, W: Wait> Consumer<T, W> {
     /// When `take` panics, the messages behind the one it was given are dropped.
     #[inline]
     pub fn recv_with(&mut self, count: usize, mut take: impl FnMut(T)) -> usize {
+        if count == 0 {
+            return 0;
+        }
         self.take(count, &mut take)
     }
 
     /// Takes up to `count` messages, of those that are there in a row, and appends them to
     /// `messages`; returns how many.
     pub fn recv_many(&mut self, messages: &mut Vec<T>, count: usize) -> usize {
-        self.take(count, &mut |message| messages.push(message))
+        self.recv_with(count, |message| messages.push(message))
     }
 
     /// Whether every producer is gone; messages may be left.
@@ -105,6 +108,7 @@ impl<T: Send, W: Wait> Consumer<T, W> {
         self.shared.senders.load(Ordering::Acquire) == 0
     }
 
+    /// Takes up to `count` messages, which is at least one.
     #[inline(always)]
     fn take(&mut self, count: usize, take: &mut impl FnMut(T)) -> usize {
         let mut backoff = Backoff::default();
@@ -127,7 +131,6 @@ impl<T: Send, W: Wait> Consumer<T, W> {
                 head = now;
                 continue;
             }
-            self.slots.fetch_ahead(head + ready);
             // No order is needed: the turns carry it. RB-30: the head only grows, so when it
             // still is `head`, nobody took these positions since they were looked at.
             let claimed = self.shared.head.compare_exchange_weak(

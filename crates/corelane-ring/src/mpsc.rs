@@ -94,19 +94,18 @@ impl<T: Send, W: Wait> Consumer<T, W> {
     }
 
     /// Hands up to `count` messages, of those that are there, to `take` and returns how many.
+    ///
+    /// When `take` panics, the messages behind the one it was given stay in the ring.
     #[inline]
     pub fn recv_with(&mut self, count: usize, mut take: impl FnMut(T)) -> usize {
-        let mut taken = 0;
-        while taken < count
-            && let Some(message) = self.next()
+        let mut batch = Batch { ring: self, taken: 0 };
+        while batch.taken < count
+            && let Some(message) = batch.ring.next()
         {
+            batch.taken += 1;
             take(message);
-            taken += 1;
         }
-        if taken > 0 {
-            self.shared.room.notify(taken as u32);
-        }
-        taken
+        batch.taken
     }
 
     /// Takes up to `count` messages, of those that are there, and appends them to `messages`;
@@ -165,6 +164,22 @@ impl<T: Send, W: Wait> Consumer<T, W> {
             return Err(TryRecvError::Empty);
         }
         self.next().ok_or(TryRecvError::Closed)
+    }
+}
+
+/// Messages taken in a row; the producers are told of the room once, also when the one who takes
+/// them panics.
+struct Batch<'a, T: Send, W: Wait> {
+    ring: &'a mut Consumer<T, W>,
+    taken: usize,
+}
+
+impl<T: Send, W: Wait> Drop for Batch<'_, T, W> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.taken > 0 {
+            self.ring.shared.room.notify(self.taken as u32);
+        }
     }
 }
 

@@ -78,11 +78,12 @@ impl<T: Send, W: Wait> Producer<T, W> {
     /// Sends messages until the iterator ends or the ring is full, and returns how many.
     ///
     /// Positions are claimed together, by the length that the iterator promises at least.
-    /// No more is taken from the iterator than was sent.
+    /// No more is taken from the iterator than was sent. When it panics, nothing of the claim at
+    /// hand was sent.
     pub fn send_many(&mut self, messages: impl IntoIterator<Item = T>) -> usize {
         let mut messages = messages.into_iter();
         let mut sent = 0;
-        loop {
+        while messages.size_hint() != (0, Some(0)) {
             let wanted = messages.size_hint().0.max(1);
             let Some(mut claim) = self.claim(wanted) else { return sent };
             while claim.remaining() > 0 {
@@ -90,10 +91,8 @@ impl<T: Send, W: Wait> Producer<T, W> {
                 claim.put(message);
             }
             sent += claim.commit();
-            if messages.size_hint() == (0, Some(0)) {
-                return sent;
-            }
         }
+        sent
     }
 
     /// Messages that the ring holds at most.
@@ -172,20 +171,44 @@ impl<T: Send, W: Wait> Claim<'_, T, W> {
         }
         written as usize
     }
+
+    /// Gives the next position up, and what was put there back.
+    fn give_up(&mut self) -> Option<T> {
+        let position = self.next;
+        self.next += 1;
+        let message = self.written.checked_sub(1).map(|written| {
+            self.written = written;
+            // SAFETY: RB-30: `put` filled this position and it was not published.
+            unsafe { self.ring.slots.take_back(position) }
+        });
+        self.ring.slots.skip(position);
+        message
+    }
 }
 
 impl<T: Send, W: Wait> Drop for Claim<'_, T, W> {
     fn drop(&mut self) {
-        for position in self.next..self.end {
-            if position < self.next + self.written {
-                // SAFETY: RB-30: `put` filled this position and it was not published.
-                drop(unsafe { self.ring.slots.take_back(position) });
-            }
-            self.ring.slots.skip(position);
-        }
         if self.next < self.end {
             // A consumer that sleeps may wait for what lies behind.
-            self.ring.shared.messages.notify_all();
+            let rest = Rest { claim: self };
+            while rest.claim.next < rest.claim.end {
+                drop(rest.claim.give_up());
+            }
         }
+    }
+}
+
+/// What is left of a claim while it is dropped: given up in any case, because a message that
+/// panics when it is dropped must not leave a slot that nobody can pass.
+struct Rest<'a, 'b, T: Send, W: Wait> {
+    claim: &'a mut Claim<'b, T, W>,
+}
+
+impl<T: Send, W: Wait> Drop for Rest<'_, '_, T, W> {
+    fn drop(&mut self) {
+        while self.claim.next < self.claim.end {
+            drop(self.claim.give_up());
+        }
+        self.claim.ring.shared.messages.notify_all();
     }
 }

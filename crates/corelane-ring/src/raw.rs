@@ -124,12 +124,6 @@ impl<T, N> Slots<T, N> {
         &self.slot(position).note
     }
 
-    /// Has the slot of `position` fetched without waiting for it.
-    #[inline(always)]
-    pub(crate) fn prefetch(&self, position: u64) {
-        prefetch(self.slot(position));
-    }
-
     /// Moves a message into the slot of `position`.
     ///
     /// # Safety
@@ -173,26 +167,4 @@ impl<T> Slots<T> {
             )
         }
     }
-}
-
-/// Has the lines of `target` fetched for reading, without waiting for them.
-#[inline(always)]
-pub(crate) fn prefetch<T: ?Sized>(target: &T) {
-    #[cfg(target_arch = "x86_64")]
-    for offset in (0..size_of_val(target)).step_by(64) {
-        use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        let line = core::ptr::from_ref(target).cast::<i8>().wrapping_add(offset);
-        // SAFETY: a prefetch is a hint about an address and accesses nothing.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(line) };
-    }
-    #[cfg(target_arch = "aarch64")]
-    for offset in (0..size_of_val(target)).step_by(64) {
-        let line = core::ptr::from_ref(target).cast::<u8>().wrapping_add(offset);
-        // SAFETY: a prefetch is a hint about an address and accesses nothing.
-        unsafe {
-            core::arch::asm!("prfm pldl1keep, [{}]", in(reg) line, options(nostack, readonly));
-        }
-    }
-    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-    let _ = target;
 }

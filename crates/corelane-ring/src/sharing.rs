@@ -8,38 +8,26 @@
 //!
 //! The messages of one producer are taken in order; there is none across producers.
 
+mod lane;
+
 use core::cell::Cell;
 use core::marker::PhantomData;
 
 use bytemuck::Pod;
 
 use crate::error::{CapacityError, RecvError, SendError, TryRecvError, TrySendError};
-use crate::line::OwnLine;
-use crate::patience::Patience;
-use crate::storage::HeapWords;
-use crate::sync::{Arc, AtomicBool, AtomicU64, AtomicUsize, Mutex, Ordering};
+use crate::sync::{Arc, AtomicUsize, Mutex, Ordering};
 use crate::wait::{Event, Wait};
 use crate::words;
+
+use self::lane::{KnownLane, Lane};
 
 /// Most slots of a lane.
 const CAPACITY_MAX: usize = 1 << 24;
 /// Most messages that a consumer reads ahead of one compare-and-swap.
 const BATCH_MAX: usize = 64;
-
-/// A producer's lane.
-#[derive(Debug)]
-struct Lane {
-    /// Position after the last message; the producer's (P51).
-    tail: OwnLine<AtomicU64>,
-    /// Position of the next message; moved by consumers (C52).
-    head: OwnLine<AtomicU64>,
-    /// A position that the head has reached; raised by consumers in strides (C57), so that a
-    /// producer that waits for room does not take the head's line from them at every message.
-    released: OwnLine<AtomicU64>,
-    is_producer_gone: AtomicBool,
-    words: HeapWords,
-    slot_words: usize,
-}
+/// Largest message of which a consumer reads several ahead: the copies lie on its stack.
+const BATCHED_BYTES_MAX: usize = 1024;
 
 /// What all ends share.
 #[derive(Debug)]
@@ -83,70 +71,6 @@ pub fn channel<T: Pod + Send, W: Wait + Clone>(
     Ok((producer, Consumer::new(shared)))
 }
 
-impl Lane {
-    fn new(slots: u64, slot_words: usize) -> Self {
-        Self {
-            tail: OwnLine::default(),
-            head: OwnLine::default(),
-            released: OwnLine::default(),
-            is_producer_gone: AtomicBool::new(false),
-            words: HeapWords::new(slots as usize * slot_words),
-            slot_words,
-        }
-    }
-
-    /// Index of the first word of the slot of `position`.
-    #[inline(always)]
-    fn start(&self, position: u64, slots: u64) -> usize {
-        (position & (slots - 1)) as usize * self.slot_words
-    }
-
-    /// Moves the head over `count` messages, of which copies were made; the head as it is if
-    /// somebody else did.
-    #[inline(always)]
-    fn take(&self, head: u64, count: u64) -> Result<u64, u64> {
-        // C52: the copies were made before, and with those of whoever moved the head earlier they
-        // come before C57. RB-50: the head only grows, so when it still is `head`, the producer
-        // did not come round to the slots.
-        let (order, relaxed) = (Ordering::AcqRel, Ordering::Relaxed);
-        self.head.compare_exchange_weak(head, head + count, order, relaxed)
-    }
-
-    /// Tells the producer of the room behind the head when that has entered another quarter of
-    /// the lap; whether it did.
-    #[inline(always)]
-    fn release(&self, head: u64, count: u64, slots: u64) -> bool {
-        let stride = (slots / 4).max(1);
-        let is_due = head / stride != (head + count) / stride;
-        if is_due {
-            // C57: pairs with P52.
-            self.released.fetch_max(head + count, Ordering::Release);
-        }
-        is_due
-    }
-
-    /// Tells the producer of all room, when nothing is left; whether it did.
-    fn release_all(&self) -> bool {
-        // Acquire, so that all copies before the head come before C57.
-        let head = self.head.load(Ordering::Acquire);
-        // C57: pairs with P52.
-        self.released.load(Ordering::Relaxed) < head
-            && self.released.fetch_max(head, Ordering::Release) < head
-    }
-
-    #[inline(always)]
-    fn put<T: Pod>(&self, position: u64, slots: u64, message: &T) {
-        let start = self.start(position, slots);
-        words::write(&self.words, start, message);
-    }
-
-    #[inline(always)]
-    fn copy<T: Pod>(&self, position: u64, slots: u64) -> T {
-        let start = self.start(position, slots);
-        words::read(&self.words, start)
-    }
-}
-
 /// A sending end with a lane of its own; a clone has another one.
 ///
 /// Wait-free without waiting. Cloning allocates a lane and takes a lock that nobody takes who
@@ -166,10 +90,17 @@ impl<T: Pod + Send, W: Wait> Producer<T, W> {
         // No order is needed: whoever makes a producer has one, or has the ring for itself.
         shared.producers.fetch_add(1, Ordering::Relaxed);
         let mut lanes = shared.lanes.lock();
-        lanes.push(lane.clone());
-        // P53: pairs with C53.
-        shared.changes.fetch_add(1, Ordering::Release);
+        // Without a consumer that looks meanwhile, nobody else forgets lanes that are over.
+        lanes.retain(|lane| !lane.is_over());
+        // C54: the last consumer goes before it empties the list, so no lane is kept for nobody.
+        if shared.consumers.load(Ordering::Acquire) > 0 {
+            lanes.push(lane.clone());
+            // P53: pairs with C53.
+            shared.changes.fetch_add(1, Ordering::Release);
+        }
         drop(lanes);
+        // A consumer that found the lock taken went without the new list, and may sleep.
+        shared.messages.notify_all();
         Self { lane, tail: 0, head_cached: 0, shared, sends: PhantomData }
     }
 
@@ -231,6 +162,11 @@ impl<T: Pod + Send, W: Wait> Producer<T, W> {
         self.shared.consumers.load(Ordering::Acquire) == 0
     }
 
+    #[cfg(all(test, not(loom)))]
+    pub(crate) fn lane(&self) -> &Arc<impl Sized + use<T, W>> {
+        &self.lane
+    }
+
     #[inline(always)]
     fn room_cached(&self) -> u64 {
         self.shared.slots - (self.tail - self.head_cached)
@@ -239,8 +175,7 @@ impl<T: Pod + Send, W: Wait> Producer<T, W> {
     #[cold]
     #[inline(never)]
     fn refresh(&mut self) -> u64 {
-        // P52: pairs with C57; whoever took a message before there had copied it.
-        self.head_cached = self.lane.released.load(Ordering::Acquire);
+        self.head_cached = self.lane.released();
         self.room_cached()
     }
 
@@ -269,46 +204,19 @@ impl<T: Pod + Send, W: Wait> Drop for Producer<T, W> {
     }
 }
 
-impl Lane {
-    /// Whether nothing is in it and nothing will come.
-    fn is_over(&self) -> bool {
-        // C55: pairs with P55.
-        self.is_producer_gone.load(Ordering::Acquire)
-            && self.head.load(Ordering::Relaxed) == self.tail.load(Ordering::Relaxed)
-    }
-}
-
-/// A lane as one consumer knows it.
-#[derive(Debug)]
-struct KnownLane {
-    lane: Arc<Lane>,
-    tail_cached: u64,
-    patience: Patience,
-}
-
-impl KnownLane {
-    fn new(lane: &Arc<Lane>) -> Self {
-        Self { lane: lane.clone(), tail_cached: 0, patience: Patience::default() }
-    }
-
-    /// Looks at the producer's index, when everything known was taken, after a moment for messages
-    /// to gather if the producer is just ahead. Messages there are from `head` on.
-    #[cold]
-    #[inline(never)]
-    fn look(&mut self, head: u64) -> u64 {
-        self.patience.pause();
-        // C51: pairs with P51.
-        self.tail_cached = self.lane.tail.load(Ordering::Acquire);
-        let found = self.tail_cached.saturating_sub(head);
-        self.patience.found(found);
-        found
-    }
+/// Why a lane gave nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Miss {
+    /// It is empty, or this consumer's turn is over.
+    Nothing,
+    /// Another consumer was quicker.
+    Lost,
 }
 
 /// A receiving end; clone it for every thread that receives. Lock-free.
 ///
-/// It stays on a lane while that has messages; consumers begin on different ones, so that they
-/// meet seldom.
+/// It stays on a lane while that has messages, but for a thousand of them at most when nobody else
+/// looks after another one. Consumers begin on different lanes, so that they meet seldom.
 #[derive(Debug)]
 pub struct Consumer<T: Pod + Send, W: Wait> {
     lanes: Vec<KnownLane>,
@@ -362,16 +270,15 @@ impl<T: Pod + Send, W: Wait> Consumer<T, W> {
     }
 
     /// Hands up to `count` messages of one lane, of those that are there, to `take` and returns
-    /// how many; up to 64 are agreed on at once.
+    /// how many; up to 64 are agreed on at once, of messages above 1 KiB one.
+    ///
+    /// When `take` panics, the messages that were agreed on with the one it was given are lost.
     pub fn recv_with(&mut self, count: usize, mut take: impl FnMut(T)) -> usize {
-        let most = count.min(BATCH_MAX);
-        self.visit(|consumer| {
-            let mut batch = [T::zeroed(); BATCH_MAX];
-            let taken = consumer.take_batch(&mut batch[..most])?;
-            batch[..taken].iter().for_each(|message| take(*message));
-            Some(taken)
-        })
-        .unwrap_or(0)
+        match count {
+            0 => 0,
+            _ if size_of::<T>() > BATCHED_BYTES_MAX => self.next().into_iter().map(take).count(),
+            _ => self.recv_batch(count.min(BATCH_MAX), &mut take),
+        }
     }
 
     /// Takes up to `count` messages of one lane, of those that are there, and appends them to
@@ -386,37 +293,80 @@ impl<T: Pod + Send, W: Wait> Consumer<T, W> {
         self.shared.producers.load(Ordering::Acquire) == 0
     }
 
+    fn recv_batch(&mut self, most: usize, take: &mut impl FnMut(T)) -> usize {
+        let taken = self.visit(|consumer, insists| {
+            let mut batch = [T::zeroed(); BATCH_MAX];
+            let taken = consumer.take_batch(&mut batch[..most], insists)?;
+            batch[..taken].iter().for_each(|message| take(*message));
+            Ok(taken)
+        });
+        taken.unwrap_or(0)
+    }
+
     #[inline]
     fn next(&mut self) -> Option<T> {
-        if let Some(message) = self.take_one() {
+        if let Ok(message) = self.take_one(false) {
             return Some(message);
         }
         self.visit(Self::take_one)
     }
 
     /// Tries every lane once, from the current one on, and stays where there was something.
-    fn visit<R>(&mut self, mut take: impl FnMut(&mut Self) -> Option<R>) -> Option<R> {
+    ///
+    /// A lane that another consumer was quicker on is left to it as long as there are others; only
+    /// when they have nothing it is insisted on.
+    fn visit<R>(&mut self, mut take: impl FnMut(&mut Self, bool) -> Result<R, Miss>) -> Option<R> {
         if !self.knows_every_lane() {
             self.learn_lanes();
         }
-        for _ in 0..self.lanes.len() {
-            if let Some(taken) = take(self) {
-                return Some(taken);
+        let mut insists = self.lanes.len() == 1;
+        let mut has_lost = false;
+        let mut unvisited = self.lanes.len();
+        while unvisited > 0 {
+            match take(self, insists) {
+                Ok(taken) => return Some(taken),
+                Err(Miss::Lost) => has_lost = true,
+                Err(Miss::Nothing) => self.finish_lane(&mut unvisited),
             }
-            let lane = &self.lanes[self.current].lane;
-            if lane.release_all() {
-                self.shared.room.notify(1);
-            }
-            if lane.is_over() {
-                self.lanes.swap_remove(self.current);
-            } else {
-                self.current += 1;
-            }
+            self.current = self.current.wrapping_add(1);
             if self.current >= self.lanes.len() {
                 self.current = 0;
             }
+            unvisited -= 1;
+            if unvisited == 0 && has_lost {
+                (insists, has_lost, unvisited) = (true, false, self.lanes.len());
+            }
         }
         None
+    }
+
+    /// There was nothing for this consumer in the current lane. Leaves `current` before the lane
+    /// that comes next.
+    fn finish_lane(&mut self, unvisited: &mut usize) {
+        let known = &self.lanes[self.current];
+        if known.lane.release_all() {
+            self.shared.room.notify(1);
+        }
+        if known.is_turn_over {
+            self.end_turn();
+            *unvisited = self.lanes.len() + 1;
+            self.current = self.current.wrapping_sub(1);
+        } else if known.lane.is_over() {
+            // In order: with the last lane in its place a round would miss another one.
+            self.lanes.remove(self.current);
+            self.current = self.current.wrapping_sub(1);
+        }
+    }
+
+    /// Goes to the next lane that nobody looks after, or begins a turn where it is.
+    fn end_turn(&mut self) {
+        let count = self.lanes.len();
+        let mut others = (1..count).map(|step| (self.current + step) % count);
+        self.lanes[self.current].begin_turn();
+        if let Some(alone) = others.find(|&index| self.lanes[index].is_left_alone()) {
+            self.current = alone;
+            self.lanes[alone].begin_turn();
+        }
     }
 
     #[inline]
@@ -425,16 +375,16 @@ impl<T: Pod + Send, W: Wait> Consumer<T, W> {
         self.shared.changes.load(Ordering::Acquire) == self.changes_known
     }
 
-    /// Takes one message of the current lane.
+    /// Takes one message of the current lane. Unless it insists, it gives way to a consumer that
+    /// was quicker.
     #[inline(always)]
-    fn take_one(&mut self) -> Option<T> {
+    fn take_one(&mut self, insists: bool) -> Result<T, Miss> {
         let slots = self.shared.slots;
-        let known = self.lanes.get_mut(self.current)?;
-        // No order is needed: the compare-and-swap tells whether it was the newest.
-        let mut head = known.lane.head.load(Ordering::Relaxed);
+        let known = self.lanes.get_mut(self.current).ok_or(Miss::Nothing)?;
+        let mut head = known.lane.head();
         loop {
             if head >= known.tail_cached && known.look(head) == 0 {
-                return None;
+                return Err(Miss::Nothing);
             }
             let lane = &*known.lane;
             let message = lane.copy(head, slots);
@@ -443,18 +393,19 @@ impl<T: Pod + Send, W: Wait> Consumer<T, W> {
                     if lane.release(head, 1, slots) {
                         self.shared.room.notify(1);
                     }
-                    return Some(message);
+                    return Ok(message);
                 }
-                Err(now) => head = now,
+                Err(now) if insists => head = now,
+                Err(_) => return Err(Miss::Lost),
             }
         }
     }
 
     /// Takes as many messages of the current lane as fit.
-    fn take_batch(&mut self, batch: &mut [T]) -> Option<usize> {
+    fn take_batch(&mut self, batch: &mut [T], insists: bool) -> Result<usize, Miss> {
         let slots = self.shared.slots;
-        let known = self.lanes.get_mut(self.current)?;
-        let mut head = known.lane.head.load(Ordering::Relaxed);
+        let known = self.lanes.get_mut(self.current).ok_or(Miss::Nothing)?;
+        let mut head = known.lane.head();
         loop {
             if head + batch.len() as u64 > known.tail_cached {
                 known.look(head);
@@ -462,7 +413,7 @@ impl<T: Pod + Send, W: Wait> Consumer<T, W> {
             let lane = &*known.lane;
             let ready = known.tail_cached.saturating_sub(head).min(batch.len() as u64);
             if ready == 0 {
-                return None;
+                return Err(Miss::Nothing);
             }
             for (position, message) in (head..head + ready).zip(&mut *batch) {
                 *message = lane.copy(position, slots);
@@ -472,9 +423,10 @@ impl<T: Pod + Send, W: Wait> Consumer<T, W> {
                     if lane.release(head, ready, slots) {
                         self.shared.room.notify(1);
                     }
-                    return Some(ready as usize);
+                    return Ok(ready as usize);
                 }
-                Err(now) => head = now,
+                Err(now) if insists => head = now,
+                Err(_) => return Err(Miss::Lost),
             }
         }
     }
@@ -487,6 +439,9 @@ impl<T: Pod + Send, W: Wait> Consumer<T, W> {
         self.changes_known = self.shared.changes.load(Ordering::Relaxed);
         let is_first_time = self.lanes.is_empty();
         self.lanes = lanes.iter().map(KnownLane::new).collect();
+        drop(lanes);
+        // Another consumer that found the lock taken went without the new list, and may sleep.
+        self.shared.messages.notify_all();
         if is_first_time && !self.lanes.is_empty() {
             // Consumers spread over the lanes.
             self.current = self.shared.consumers.load(Ordering::Relaxed) % self.lanes.len();
@@ -507,6 +462,8 @@ impl<T: Pod + Send, W: Wait> Drop for Consumer<T, W> {
     fn drop(&mut self) {
         // C54: pairs with P54.
         if self.shared.consumers.fetch_sub(1, Ordering::AcqRel) == 1 {
+            // Nobody takes what is left, and nobody forgets the lanes any more.
+            self.shared.lanes.lock().clear();
             self.shared.room.notify_all();
         }
     }

@@ -79,12 +79,6 @@ impl HeapWords {
         &self.words[self.skipped..][first..][..count]
     }
 
-    /// Has `count` words from `first` on fetched without waiting for them.
-    #[inline(always)]
-    pub(crate) fn prefetch(&self, first: usize, count: usize) {
-        crate::raw::prefetch(self.range(first, count));
-    }
-
     /// Where the words lie, and how many there are.
     #[cfg(not(loom))]
     #[inline(always)]

@@ -17,12 +17,8 @@ const FULL: u64 = 1;
 /// The slot's claim was given up in this lap.
 const SKIPPED: u64 = 2;
 
-/// Slots between the one that is taken and the one that is fetched meanwhile: a compare-and-swap
-/// lets no later load begin, so that without this every message would wait for its own line.
-pub(crate) const FETCH_AHEAD: u64 = 8;
-
 /// Most pauses in a row after a lost race.
-const BACKOFF_MAX: u32 = 6;
+const BACKOFF_MAX: u32 = if cfg!(loom) { 0 } else { 6 };
 
 /// What a consumer finds at a position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -197,12 +193,6 @@ impl<T> TurnSlots<T> {
         let message = unsafe { self.slots.take(position) };
         self.free(position);
         message
-    }
-
-    /// Has the slot a few positions on fetched meanwhile.
-    #[inline(always)]
-    pub(crate) fn fetch_ahead(&self, position: u64) {
-        self.slots.prefetch(position + FETCH_AHEAD);
     }
 
     /// Frees the slot of `position` for the next lap.

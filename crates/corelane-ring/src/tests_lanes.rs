@@ -1,0 +1,196 @@
+//! What fan-in and sharing do beyond what every shared ring does: lanes have their turns, and are
+//! forgotten.
+
+use std::sync::{Arc, Weak};
+
+use crate::ends::{Channel, Receives, Sends, for_each_ring};
+use crate::error::TryRecvError;
+use crate::{Spin, fan_in, sharing};
+
+for_each_ring!([fan_in, sharing]
+    no_lane_starves_while_others_are_flooded,
+    no_lane_starves_under_batches,
+    every_lane_has_its_own_room,
+    many_lanes_come_and_go,
+    lanes_that_end_hide_no_other,
+);
+
+fn ring<P, C>(channel: Channel<P, C>, capacity: usize) -> (P, C) {
+    channel(capacity, Spin).expect("because the capacity is in range")
+}
+
+/// Messages of a lane in a row, after which another one must have had its turn: a turn, and what
+/// the lane held.
+const PATIENCE: u64 = 3000;
+
+/// Floods two lanes while the third one has a message now and then; `receive` takes some.
+fn starving<P: Sends<u64>, C: Receives<u64>>(
+    channel: Channel<P, C>,
+    mut receive: impl FnMut(&mut C, &mut Vec<u64>),
+) {
+    let (mut quiet, mut consumer) = ring(channel, 64);
+    let mut floods = [quiet.clone(), quiet.clone()];
+    for _ in 0..20 {
+        assert_eq!(quiet.try_send(7), Ok(()));
+        let mut received = Vec::new();
+        while !received.contains(&7) {
+            assert!(received.len() < 3 * PATIENCE as usize, "the quiet lane starves");
+            for flood in &mut floods {
+                flood.send_many(core::iter::repeat_n(1, 64));
+            }
+            received.clear();
+            let mut rounds = 0;
+            while !received.contains(&7) && rounds < PATIENCE {
+                receive(&mut consumer, &mut received);
+                for flood in &mut floods {
+                    flood.send_many(core::iter::repeat_n(1, 64));
+                }
+                rounds += 1;
+            }
+            assert!(received.contains(&7), "the quiet lane starves");
+        }
+    }
+}
+
+fn no_lane_starves_while_others_are_flooded<P: Sends<u64>, C: Receives<u64>>(
+    channel: Channel<P, C>,
+) {
+    starving(channel, |consumer, received| received.extend(consumer.try_recv()));
+}
+
+fn no_lane_starves_under_batches<P: Sends<u64>, C: Receives<u64>>(channel: Channel<P, C>) {
+    starving(channel, |consumer, received| {
+        consumer.recv_many(received, 48);
+    });
+}
+
+fn every_lane_has_its_own_room<P: Sends<u64>, C: Receives<u64>>(channel: Channel<P, C>) {
+    let (mut first, mut consumer) = ring(channel, 2);
+    let mut second = first.clone();
+    assert_eq!(first.send_many(10..20), 2);
+    assert_eq!(second.send_many(20..30), 2, "a full lane stands in nobody's way");
+    let mut received: Vec<u64> = core::iter::from_fn(|| consumer.try_recv().ok()).collect();
+    received.sort_unstable();
+    assert_eq!(received, [10, 11, 20, 21]);
+}
+
+fn many_lanes_come_and_go<P: Sends<u64>, C: Receives<u64>>(channel: Channel<P, C>) {
+    let (producer, mut consumer) = ring(channel, 4);
+    let mut random = fastrand::Rng::with_seed(3);
+    let mut producers = vec![producer];
+    let (mut sent, mut received) = (0_u64, 0_u64);
+    for value in 0..5000 {
+        let index = random.usize(..producers.len());
+        match random.u32(..6) {
+            0 if producers.len() < 9 => producers.push(producers[index].clone()),
+            1 if producers.len() > 1 => drop(producers.swap_remove(index)),
+            2 | 3 => sent += u64::from(producers[index].try_send(value).is_ok()) * value,
+            _ => received += consumer.try_recv().unwrap_or(0),
+        }
+    }
+    drop(producers);
+    while let Ok(value) = consumer.try_recv() {
+        received += value;
+    }
+    assert_eq!(sent, received);
+    assert_eq!(consumer.try_recv(), Err(TryRecvError::Closed));
+}
+
+/// Wherever lanes end, one round finds the only message.
+fn lanes_that_end_hide_no_other<P: Sends<u64>, C: Receives<u64>>(channel: Channel<P, C>) {
+    const LANES: usize = 5;
+    for case in 0..LANES * LANES << LANES {
+        let (start, with_message, ends) =
+            (case % LANES, case / LANES % LANES, case / LANES / LANES);
+        let (first, mut consumer) = ring(channel, 1);
+        let clones: Vec<P> = (1..LANES).map(|_| first.clone()).collect();
+        let mut producers: Vec<_> = core::iter::once(first).chain(clones).map(Some).collect();
+        // The consumer stays on the lane whose message it took last.
+        let mut on = |index: usize, value| {
+            producers[index].as_mut().map(|producer: &mut P| producer.try_send(value))
+        };
+        assert_eq!(on(start, 1), Some(Ok(())));
+        assert_eq!(consumer.try_recv(), Ok(1));
+        assert_eq!(on(with_message, 2), Some(Ok(())));
+        for (index, producer) in producers.iter_mut().enumerate() {
+            if ends >> index & 1 == 1 {
+                *producer = None;
+            }
+        }
+        assert_eq!(consumer.try_recv(), Ok(2), "start={start} ends={ends:b}");
+        producers.clear();
+        assert_eq!(consumer.try_recv(), Err(TryRecvError::Closed));
+    }
+}
+
+#[test]
+fn fan_in_forgets_lanes_that_are_over() {
+    let (producer, mut consumer) = ring::<fan_in::Producer<u64, Spin>, _>(fan_in::channel, 4);
+    for _ in 0..50 {
+        drop(producer.clone());
+        assert!(consumer.lanes_held() <= 3, "without a look of the consumer");
+    }
+    let mut other = producer.clone();
+    assert_eq!(other.try_send(1), Ok(()));
+    drop(other);
+    assert!(consumer.lanes_held() >= 2, "a message lies there");
+    assert_eq!(consumer.try_recv(), Ok(1));
+    assert_eq!(consumer.try_recv(), Err(TryRecvError::Empty));
+    assert_eq!(consumer.lanes_held(), 1);
+    drop(producer);
+    assert_eq!(consumer.try_recv(), Err(TryRecvError::Closed));
+    assert_eq!(consumer.lanes_held(), 0);
+}
+
+#[test]
+fn sharing_forgets_lanes_that_are_over() {
+    let (producer, mut consumer) = ring::<sharing::Producer<u64, Spin>, _>(sharing::channel, 4);
+    let watch: Vec<Weak<_>> = (0..50)
+        .map(|_| {
+            let late = producer.clone();
+            Arc::downgrade(late.lane())
+        })
+        .collect();
+    let alive = |watch: &[Weak<_>]| watch.iter().filter(|lane| lane.strong_count() > 0).count();
+    assert!(alive(&watch) <= 1, "without a look of the consumer");
+    assert_eq!(consumer.try_recv(), Err(TryRecvError::Empty));
+    assert_eq!(alive(&watch), 0);
+    drop(consumer);
+    let late = producer.clone();
+    let lane = Arc::downgrade(late.lane());
+    drop(late);
+    assert_eq!(lane.strong_count(), 0, "nobody keeps a lane for no consumer");
+    let own = Arc::downgrade(producer.lane());
+    assert_eq!(own.strong_count(), 1);
+}
+
+/// A message too large to read several ahead on the stack.
+#[test]
+fn sharing_carries_large_messages() {
+    type Large = [u64; 4096];
+    let (mut producer, mut consumer) =
+        sharing::channel::<Large, _>(2, Spin).expect("because the capacity is in range");
+    for value in 0..5 {
+        assert!(producer.try_send([value; 4096]).is_ok());
+        let taken = consumer.recv_with(9, |message| assert_eq!(message, [value; 4096]));
+        assert_eq!(taken, 1);
+    }
+}
+
+/// Two consumers of one lane agree, and one that comes late finds every lane.
+#[test]
+fn sharing_consumers_agree() {
+    let (mut producer, mut first) = ring(sharing::channel, 8);
+    let mut second = first.clone();
+    for lap in 0..10_u64 {
+        assert_eq!(producer.send_many(lap * 8..), 8);
+        let mut received = Vec::new();
+        assert_eq!(first.recv_many(&mut received, 3), 3);
+        received.extend(second.try_recv());
+        assert_eq!(second.recv_many(&mut received, 2), 2);
+        received.extend(first.try_recv());
+        let mut late = second.clone();
+        received.extend(late.try_recv());
+        assert_eq!(received, (lap * 8..lap * 8 + 8).collect::<Vec<_>>());
+    }
+}

@@ -350,7 +350,7 @@ impl<T: Send, W: Wait> Consumer<T, W> {
         if ready < count as u64 {
             ready = self.refresh();
         }
-        Drain { left: ready.min(count as u64), taken: 0, ring: self }
+        Drain { left: ready.min(count as u64), ring: self }
     }
 
     /// Takes up to `count` messages, of those that are there, and appends them to `messages`;
@@ -432,7 +432,6 @@ impl<T: Send, W: Wait> Drop for Consumer<T, W> {
 pub struct Drain<'a, T: Send, W: Wait> {
     ring: &'a mut Consumer<T, W>,
     left: u64,
-    taken: u64,
 }
 
 impl<T: Send, W: Wait> Drain<'_, T, W> {
@@ -442,7 +441,7 @@ impl<T: Send, W: Wait> Drain<'_, T, W> {
     pub fn as_slices(&self) -> (&[T], &[T]) {
         // SAFETY: RB-8: these slots hold messages, which only this consumer takes, and it is
         // borrowed as long as the slices live.
-        unsafe { self.ring.slots.slices(self.ring.head + self.taken, self.left as usize) }
+        unsafe { self.ring.slots.slices(self.ring.head, self.left as usize) }
     }
 }
 
@@ -454,9 +453,10 @@ impl<T: Send, W: Wait> Iterator for Drain<'_, T, W> {
         if self.left == 0 {
             return None;
         }
-        // SAFETY: RB-8: `head + taken` is below the tail, and each position is taken once.
-        let message = unsafe { self.ring.slots.take(self.ring.head + self.taken) };
-        self.taken += 1;
+        // SAFETY: RB-8: `head` is below the tail, and moves on at once, so that no position is
+        // taken twice even when the batch is leaked.
+        let message = unsafe { self.ring.slots.take(self.ring.head) };
+        self.ring.head += 1;
         self.left -= 1;
         Some(message)
     }
@@ -472,6 +472,6 @@ impl<T: Send, W: Wait> FusedIterator for Drain<'_, T, W> {}
 impl<T: Send, W: Wait> Drop for Drain<'_, T, W> {
     #[inline]
     fn drop(&mut self) {
-        self.ring.advance(self.taken);
+        self.ring.advance(0);
     }
 }

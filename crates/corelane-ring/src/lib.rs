@@ -87,6 +87,8 @@ pub use wait::{Clock, SleepWord, Spin, Wait};
 #[cfg(all(test, loom))]
 mod loom_models;
 #[cfg(all(test, loom))]
+mod loom_spsc;
+#[cfg(all(test, loom))]
 mod loom_wait;
 #[cfg(all(test, not(loom)))]
 mod tests;

@@ -81,7 +81,8 @@ fn taker(pile: &Arc<Pile>) -> thread::JoinHandle<()> {
     thread::spawn(move || pile.event.wait_until(|| pile.take()))
 }
 
-fn bounded(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
+/// Runs a model with at most that many preemptions, which finds nearly all that more would find.
+pub(crate) fn bounded(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(preemptions);
     builder.check(model);

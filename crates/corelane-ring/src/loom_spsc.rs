@@ -6,12 +6,11 @@ use core::future::Future;
 use core::pin::pin;
 use core::time::Duration;
 
-use loom::sync::Arc;
-use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
 
 use crate::loom_wait::{Parked, block_on, bounded};
 use crate::spsc::{self, Consumer, Producer};
+use crate::sync::{Arc, AtomicU64, Ordering};
 use crate::{Spin, TryRecvError, TrySendError, Wait};
 
 fn spinning<T: Send>(capacity: usize) -> (Producer<T, Spin>, Consumer<T, Spin>) {
@@ -25,7 +24,7 @@ fn parking<T: Send>(capacity: usize) -> (Producer<T, Parked>, Consumer<T, Parked
 
 /// Counts how often it was dropped.
 #[derive(Debug)]
-struct Counted(u64, Arc<AtomicUsize>);
+struct Counted(u64, Arc<AtomicU64>);
 
 impl Drop for Counted {
     fn drop(&mut self) {
@@ -82,7 +81,7 @@ fn wraps_at_capacity_four() {
 fn an_aborted_claim_publishes_nothing() {
     bounded(3, || {
         let (mut producer, mut consumer) = spinning(2);
-        let dropped = Arc::new(AtomicUsize::new(0));
+        let dropped = Arc::new(AtomicU64::new(0));
         let count = dropped.clone();
         let sender = thread::spawn(move || {
             let mut claim = producer.claim(2).expect("because the ring is empty");
@@ -138,10 +137,11 @@ fn a_drain_taken_in_part_keeps_the_rest() {
 fn messages_are_dropped_once_whoever_goes_first() {
     bounded(3, || {
         let (mut producer, mut consumer) = spinning(4);
-        let dropped = Arc::new(AtomicUsize::new(0));
+        let dropped = Arc::new(AtomicU64::new(0));
         let count = dropped.clone();
         let sender = thread::spawn(move || {
             (0..3).map(|value| producer.try_send(Counted(value, count.clone())).is_ok()).count()
+                as u64
         });
         let received = (0..2).filter_map(|_| consumer.try_recv().ok()).count();
         drop(consumer);

@@ -7,7 +7,7 @@ use core::cell::Cell;
 use core::iter::FusedIterator;
 use core::marker::PhantomData;
 
-use crate::error::{CapacityError, RecvError, SendError, TryRecvError, TrySendError};
+use crate::error::{CapacityError, TryRecvError, TrySendError};
 use crate::line::OwnLine;
 use crate::raw::{SlotMemory, Slots};
 use crate::sync::{Arc, AtomicBool, AtomicU64, Ordering};
@@ -47,6 +47,9 @@ impl<T, W: Wait> Drop for Shared<T, W> {
     }
 }
 
+/// The two ends of a ring.
+pub type Ends<T, W> = (Producer<T, W>, Consumer<T, W>);
+
 /// Makes a ring for at least `capacity` messages, whose ends wait as `wait` says.
 ///
 /// The consumer gives room back lazily: every quarter of a lap, when it finds the ring empty, and
@@ -58,7 +61,7 @@ impl<T, W: Wait> Drop for Shared<T, W> {
 pub fn channel<T: Send, W: Wait + Clone>(
     capacity: usize,
     wait: W,
-) -> Result<(Producer<T, W>, Consumer<T, W>), CapacityError> {
+) -> Result<Ends<T, W>, CapacityError> {
     channel_with(capacity, wait.clone(), wait)
 }
 
@@ -71,7 +74,7 @@ pub fn channel_with<T: Send, W: Wait>(
     capacity: usize,
     for_messages: W,
     for_room: W,
-) -> Result<(Producer<T, W>, Consumer<T, W>), CapacityError> {
+) -> Result<Ends<T, W>, CapacityError> {
     if !(1..=CAPACITY_MAX).contains(&capacity) {
         return Err(CapacityError { asked: capacity, max: CAPACITY_MAX });
     }
@@ -109,7 +112,23 @@ pub fn channel_with<T: Send, W: Wait>(
     Ok((producer, consumer))
 }
 
-/// The sending end. Lock-free; its calls without waiting are wait-free. It never allocates.
+/// The sending end. Lock-free; its calls without waiting are wait-free. It never allocates, but
+/// for the first future that waits.
+///
+/// It moves between threads and is neither shared nor cloned:
+/// ```
+/// fn moves<T: Send>() {}
+/// # #[cfg(not(loom))]
+/// moves::<corelane_ring::spsc::Producer<u8, corelane_ring::Spin>>();
+/// ```
+/// ```compile_fail,E0277
+/// fn is_shared<T: Sync>() {}
+/// is_shared::<corelane_ring::spsc::Producer<u8, corelane_ring::Spin>>();
+/// ```
+/// ```compile_fail,E0277
+/// fn is_cloned<T: Clone>() {}
+/// is_cloned::<corelane_ring::spsc::Producer<u8, corelane_ring::Spin>>();
+/// ```
 #[derive(Debug)]
 pub struct Producer<T: Send, W: Wait> {
     slots: Slots<T>,
@@ -139,17 +158,6 @@ impl<T: Send, W: Wait> Producer<T, W> {
         unsafe { self.slots.put(self.tail, message) };
         self.publish(1);
         Ok(())
-    }
-
-    /// Sends one message, waiting for room as long as it takes. May park.
-    ///
-    /// # Errors
-    /// - [`SendError`]: the consumer is gone; the message comes back.
-    pub fn send(&mut self, message: T) -> Result<(), SendError<T>> {
-        if self.room_cached() == 0 && self.refresh() == 0 && !self.wait_for_room() {
-            return Err(SendError(message));
-        }
-        self.try_send(message).map_err(|error| SendError(error.into_inner()))
     }
 
     /// Sends messages until the iterator ends or the ring is full, publishing them as one batch,
@@ -213,18 +221,6 @@ impl<T: Send, W: Wait> Producer<T, W> {
         // P3: pairs with C3; the messages are visible to whoever sees this tail.
         self.shared.tail.store(self.tail, Ordering::Release);
         self.shared.messages.notify(1);
-    }
-
-    /// False when the consumer is gone.
-    #[cold]
-    fn wait_for_room(&mut self) -> bool {
-        let shared = self.shared.clone();
-        // Of a future that was leaked: it must not be woken in this call's place.
-        shared.room.forget(&mut self.ticket);
-        shared.room.wait_until(|| match (self.refresh(), self.is_closed()) {
-            (0, false) => None,
-            (room, _) => Some(room > 0),
-        })
     }
 }
 
@@ -295,7 +291,23 @@ impl<T: Send, W: Wait> Drop for Claim<'_, T, W> {
     }
 }
 
-/// The receiving end. Lock-free; its calls without waiting are wait-free. It never allocates.
+/// The receiving end. Lock-free; its calls without waiting are wait-free. It never allocates, but
+/// for the first future that waits.
+///
+/// It moves between threads and is neither shared nor cloned:
+/// ```
+/// fn moves<T: Send>() {}
+/// # #[cfg(not(loom))]
+/// moves::<corelane_ring::spsc::Consumer<u8, corelane_ring::Spin>>();
+/// ```
+/// ```compile_fail,E0277
+/// fn is_shared<T: Sync>() {}
+/// is_shared::<corelane_ring::spsc::Consumer<u8, corelane_ring::Spin>>();
+/// ```
+/// ```compile_fail,E0277
+/// fn is_cloned<T: Clone>() {}
+/// is_cloned::<corelane_ring::spsc::Consumer<u8, corelane_ring::Spin>>();
+/// ```
 #[derive(Debug)]
 pub struct Consumer<T: Send, W: Wait> {
     slots: Slots<T>,
@@ -325,20 +337,6 @@ impl<T: Send, W: Wait> Consumer<T, W> {
         let message = unsafe { self.slots.take(self.head) };
         self.advance(1);
         Ok(message)
-    }
-
-    /// Takes the next message, waiting for one as long as it takes. May park.
-    ///
-    /// # Errors
-    /// - [`RecvError`]: the producer is gone and every message was received.
-    pub fn recv(&mut self) -> Result<T, RecvError> {
-        loop {
-            match self.try_recv() {
-                Ok(message) => return Ok(message),
-                Err(TryRecvError::Closed) => return Err(RecvError),
-                Err(TryRecvError::Empty) => self.wait_for_message(),
-            }
-        }
     }
 
     /// Takes up to `count` messages, of those that are there, as one batch.
@@ -408,14 +406,6 @@ impl<T: Send, W: Wait> Consumer<T, W> {
             TryRecvError::Empty
         }
     }
-
-    #[cold]
-    fn wait_for_message(&mut self) {
-        let shared = self.shared.clone();
-        // Of a future that was leaked: it must not be woken in this call's place.
-        shared.messages.forget(&mut self.ticket);
-        shared.messages.wait_until(|| (self.refresh() > 0 || self.is_closed()).then_some(()));
-    }
 }
 
 impl<T: Send, W: Wait> Drop for Consumer<T, W> {
@@ -475,3 +465,6 @@ impl<T: Send, W: Wait> Drop for Drain<'_, T, W> {
         self.ring.advance(0);
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;

@@ -7,17 +7,20 @@ pub(crate) use self::std_form::*;
 pub(crate) use loom::{
     cell::UnsafeCell,
     hint::spin_loop,
-    sync::{Arc, Mutex},
     sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence},
+    sync::{Arc, Mutex},
 };
+
+#[cfg(all(test, loom))]
+pub(crate) use loom::sync::Condvar;
 
 #[cfg(not(loom))]
 mod std_form {
     pub(crate) use std::hint::spin_loop;
-    pub(crate) use std::sync::{Arc, Mutex};
     pub(crate) use std::sync::atomic::{
         AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
     };
+    pub(crate) use std::sync::{Arc, Mutex};
 
     /// A cell with loom's interface, so that loom sees every access to it.
     #[derive(Debug)]

@@ -1,4 +1,4 @@
-//! The waiting calls of the SPSC ring: with a time limit, and as futures.
+//! The waiting calls of the SPSC ring: without and with a time limit, and as futures.
 //!
 //! The futures know no executor: they leave a waker and are woken through it. Each end has one
 //! waiting call at a time, because the call borrows the end.
@@ -13,6 +13,17 @@ use crate::error::{RecvError, SendError, TryRecvError, TrySendError};
 use crate::wait::{Clock, Wait};
 
 impl<T: Send, W: Wait> Producer<T, W> {
+    /// Sends one message, waiting for room as long as it takes. May park.
+    ///
+    /// # Errors
+    /// - [`SendError`]: the consumer is gone; the message comes back.
+    pub fn send(&mut self, message: T) -> Result<(), SendError<T>> {
+        if self.room_cached() == 0 && self.refresh() == 0 && !self.wait_for_room() {
+            return Err(SendError(message));
+        }
+        self.try_send(message).map_err(|error| SendError(error.into_inner()))
+    }
+
     /// Sends one message, waiting for room for at most `timeout`. May park.
     ///
     /// # Errors
@@ -51,6 +62,18 @@ impl<T: Send, W: Wait> Producer<T, W> {
     /// The strategy by which this end waits for room.
     pub fn wait(&self) -> &W {
         self.shared.room.wait()
+    }
+
+    /// False when the consumer is gone.
+    #[cold]
+    fn wait_for_room(&mut self) -> bool {
+        let shared = self.shared.clone();
+        // Of a future that was leaked: it must not be woken in this call's place.
+        shared.room.forget(&mut self.ticket);
+        shared.room.wait_until(|| match (self.refresh(), self.is_closed()) {
+            (0, false) => None,
+            (room, _) => Some(room > 0),
+        })
     }
 
     /// Sends the message if there is room; `None` leaves it where it is.
@@ -108,6 +131,20 @@ impl<T: Send, W: Wait> Drop for SendFuture<'_, T, W> {
 }
 
 impl<T: Send, W: Wait> Consumer<T, W> {
+    /// Takes the next message, waiting for one as long as it takes. May park.
+    ///
+    /// # Errors
+    /// - [`RecvError`]: the producer is gone and every message was received.
+    pub fn recv(&mut self) -> Result<T, RecvError> {
+        loop {
+            match self.try_recv() {
+                Ok(message) => return Ok(message),
+                Err(TryRecvError::Closed) => return Err(RecvError),
+                Err(TryRecvError::Empty) => self.wait_for_message(),
+            }
+        }
+    }
+
     /// Takes the next message, waiting for one for at most `timeout`. May park.
     ///
     /// # Errors
@@ -141,6 +178,14 @@ impl<T: Send, W: Wait> Consumer<T, W> {
     /// The strategy by which this end waits for messages.
     pub fn wait(&self) -> &W {
         self.shared.messages.wait()
+    }
+
+    #[cold]
+    fn wait_for_message(&mut self) {
+        let shared = self.shared.clone();
+        // Of a future that was leaked: it must not be woken in this call's place.
+        shared.messages.forget(&mut self.ticket);
+        shared.messages.wait_until(|| (self.refresh() > 0 || self.is_closed()).then_some(()));
     }
 
     /// The message or the end, if either is there.

@@ -39,7 +39,7 @@ const CLAIM: u64 = 1 << COUNT_BITS;
 /// One registered future.
 const TASK: u64 = 1 << (2 * COUNT_BITS);
 /// Threads and futures that nobody was sent for.
-const UNCLAIMED: u64 = COUNT_MAX * THREAD | COUNT_MAX * TASK;
+const UNCLAIMED: u64 = (COUNT_MAX * THREAD) | (COUNT_MAX * TASK);
 /// Looks between two looks at the clock.
 const LOOKS_PER_CLOCK: u32 = 8;
 
@@ -270,7 +270,7 @@ struct Announced<'a>(&'a Waiting);
 impl Drop for Announced<'_> {
     fn drop(&mut self) {
         let retract = |counts: u64| {
-            let is_claimed = counts / CLAIM & COUNT_MAX > 0;
+            let is_claimed = (counts / CLAIM) & COUNT_MAX > 0;
             Some(counts - if is_claimed { CLAIM } else { THREAD })
         };
         // Acquire, so that a claimed sleeper sees what it was woken for. It never fails.

@@ -25,8 +25,7 @@ impl Peer for DisruptorSingle {
     const HAS_BATCHES: bool = true;
     const ENDS_MAX: (usize, usize) = (1, 1);
 
-    type Sender<M: Payload> =
-        Publisher<SingleProducer<M, SingleConsumerBarrier>, M>;
+    type Sender<M: Payload> = Publisher<SingleProducer<M, SingleConsumerBarrier>, M>;
     type Receiver<M: Payload> = Poller<M, SingleProducerBarrier>;
 
     fn open<M: Payload>(
@@ -50,8 +49,7 @@ impl Peer for DisruptorMulti {
     const HAS_BATCHES: bool = true;
     const ENDS_MAX: (usize, usize) = (ANY, 1);
 
-    type Sender<M: Payload> =
-        Publisher<MultiProducer<M, SingleConsumerBarrier>, M>;
+    type Sender<M: Payload> = Publisher<MultiProducer<M, SingleConsumerBarrier>, M>;
     type Receiver<M: Payload> = Poller<M, MultiProducerBarrier>;
 
     fn open<M: Payload>(
@@ -77,8 +75,7 @@ impl Peer for DisruptorBroadcast {
     const HAS_BATCHES: bool = true;
     const ENDS_MAX: (usize, usize) = (1, ANY);
 
-    type Sender<M: Payload> =
-        Publisher<SingleProducer<M, MultiConsumerBarrier>, M>;
+    type Sender<M: Payload> = Publisher<SingleProducer<M, MultiConsumerBarrier>, M>;
     type Receiver<M: Payload> = Poller<M, SingleProducerBarrier>;
 
     fn open<M: Payload>(

@@ -2,7 +2,7 @@
 //!
 //! A rival's file says how it pushes and pops; the rest of the engine's traits is the same for all.
 
-use corelane_bench::{Payload, Receiver, Sender};
+use corelane_bench::{Receiver, Sender};
 
 /// A sending end that takes one message.
 pub(crate) trait Push<M>: Send {
@@ -111,12 +111,12 @@ macro_rules! one_by_one_peer {
             const HAS_BATCHES: bool = false;
             const ENDS_MAX: (usize, usize) = $ends;
 
-            type Sender<M: Payload> =
+            type Sender<M: corelane_bench::Payload> =
                 crate::one_by_one::OneByOne<$sender, M>;
-            type Receiver<M: Payload> =
+            type Receiver<M: corelane_bench::Payload> =
                 crate::one_by_one::OneByOneReceiver<$receiver>;
 
-            fn open<M: Payload>(
+            fn open<M: corelane_bench::Payload>(
                 $capacity: usize,
                 $sending: usize,
                 $receiving: usize,

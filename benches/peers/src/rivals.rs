@@ -2,7 +2,7 @@
 
 use corelane_bench::{
     BulkPeer, FanoutPeer, HandOver, Peer, Pooled, SleepingPeer, Suite,
-    ours::WordRing,
+    ours::{Broadcast, FanIn, Mpmc, Mpsc, Sharing, Spsc, Throughput, WordRing},
     standard::{EventFd, Parking, Pipe, SeqPacket, StdEach, UnixPair},
 };
 
@@ -47,14 +47,26 @@ pub(crate) struct Cast<'a> {
 impl Cast<'_> {
     /// Adds everybody who is wanted.
     pub(crate) fn add_all(&mut self) {
-        self.queue::<WordRing>();
-        self.bulk::<Pooled<WordRing>>();
+        self.add_ours();
         self.bulk::<HandOver>();
         self.fanout::<StdEach>();
         self.add_one_to_one();
         self.add_many_ends();
         self.add_broadcasts();
         self.add_sleeping();
+    }
+
+    fn add_ours(&mut self) {
+        self.queue::<Spsc>();
+        self.queue::<WordRing>();
+        self.queue::<FanIn>();
+        self.queue::<Mpsc>();
+        self.queue::<Sharing>();
+        self.queue::<Mpmc>();
+        self.queue::<Broadcast>();
+        self.fanout::<Broadcast>();
+        self.bulk::<Throughput>();
+        self.bulk::<Pooled<Spsc>>();
     }
 
     fn add_one_to_one(&mut self) {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use ::thingbuf::ThingBuf;
+use corelane_bench::Payload;
 
 use crate::one_by_one::{ANY, Pop, Push, one_by_one_peer, receivers, senders};
 

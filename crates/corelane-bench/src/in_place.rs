@@ -200,9 +200,9 @@ impl<P: DeliversOnce> BulkPeer for Pooled<P> {
 // SAFETY: the channel moves each message out of it once; the standard library synchronises.
 unsafe impl DeliversOnce for crate::standard::StdChannel {}
 
-// SAFETY: RB-1 to RB-3 of corelane-ring: a record is committed once and consumed once, and the
-// commit word is stored with Release (P1) and loaded with Acquire (C1).
-unsafe impl DeliversOnce for crate::ours::WordRing {}
+// SAFETY: RB-1 and RB-8 of corelane-ring: a message is published once and taken once, and the tail
+// is stored with Release (P3) and loaded with Acquire (C3).
+unsafe impl DeliversOnce for crate::ours::Spsc {}
 
 #[cfg(test)]
 mod tests {
@@ -231,6 +231,6 @@ mod tests {
     fn buffers_are_handed_over_in_order() {
         goes_round::<HandOver>();
         goes_round::<Pooled<StdChannel>>();
-        goes_round::<Pooled<crate::ours::WordRing>>();
+        goes_round::<Pooled<crate::ours::Spsc>>();
     }
 }

@@ -33,7 +33,7 @@ impl EventFd {
     /// - What eventfd(2) says: no descriptors or no memory are left.
     pub fn new(spins: u32) -> io::Result<Self> {
         let fd = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        Ok(Self { fd: Arc::new(Bell(fd)), spins, barrier: Barrier::choose() })
+        Ok(Self { fd: Arc::new(Bell(fd)), spins, barrier: Barrier::for_spins(spins) })
     }
 
     /// A waker that makes the descriptor readable.

@@ -17,7 +17,8 @@ pub struct Futex {
 impl Futex {
     /// For `threads` busy threads on the cores that this process may use.
     pub fn new(threads: usize) -> Self {
-        Self { spins: super::spins_for(threads), barrier: Barrier::choose() }
+        let spins = super::spins_for(threads);
+        Self { spins, barrier: Barrier::for_spins(spins) }
     }
 
     /// As given; [`Barrier::choose`] must have granted an asymmetric barrier.

@@ -108,9 +108,17 @@ fn the_barrier_is_what_the_kernel_grants() {
     let is_known = rustix::thread::membarrier_query()
         .contains(rustix::thread::MembarrierQuery::PRIVATE_EXPEDITED);
     assert_eq!(Barrier::choose() == Barrier::Asymmetric, is_known);
-    assert_eq!(Futex::new(1).barrier(), Barrier::choose());
-    assert_eq!(EventFd::new(0).unwrap().barrier(), Barrier::choose());
+    assert_eq!(EventFd::new(1).unwrap().barrier(), Barrier::choose());
     Barrier::choose().of_sleeper();
+}
+
+/// Who sleeps at once does not interrupt the other cores each time.
+#[test]
+fn full_fences_for_who_sleeps_at_once() {
+    assert_eq!(Barrier::for_spins(0), Barrier::Full);
+    assert_eq!(EventFd::new(0).unwrap().barrier(), Barrier::Full);
+    assert_eq!(Futex::new(usize::MAX).barrier(), Barrier::Full);
+    assert_eq!(Futex::new(1).barrier(), Barrier::for_spins(spins_for(1)));
 }
 
 /// An event loop with an epoll set of its own receives every message and never blocks on the ring.

@@ -2,7 +2,9 @@
 
 use corelane_bench::{
     BulkPeer, FanoutPeer, HandOver, Peer, Pooled, SleepingPeer, Suite,
-    ours::{Broadcast, FanIn, Mpmc, Mpsc, Sharing, Spsc, Throughput, WordRing},
+    ours::{
+        Broadcast, FanIn, Mpmc, Mpsc, Sharing, Spsc, SpscEventFd, SpscFutex, Throughput, WordRing,
+    },
     standard::{EventFd, Parking, Pipe, SeqPacket, StdEach, UnixPair},
 };
 
@@ -67,6 +69,8 @@ impl Cast<'_> {
         self.fanout::<Broadcast>();
         self.bulk::<Throughput>();
         self.bulk::<Pooled<Spsc>>();
+        self.sleeping::<SpscFutex>();
+        self.sleeping::<SpscEventFd>();
     }
 
     fn add_one_to_one(&mut self) {

@@ -4,12 +4,12 @@
 //! The slots are loom's cells, so that a message that is put or taken while another end may still
 //! access the slot is an error by itself (RB-8, RB-30). loom's `Arc` reports what is never dropped.
 
-use loom::sync::Arc;
 use loom::thread;
 
 use crate::ends::{Channel, Receives, Sends, bounded, join, receive, receive_rest};
 use crate::error::{RecvError, TrySendError};
 use crate::producers::Producer;
+use crate::sync::Arc;
 use crate::{HeapWords, ReadWords, Spin, WriteWords, mpmc, mpsc};
 
 /// Sends until the ring is full: the number of the producer in the tens.
@@ -185,15 +185,17 @@ fn aborted_slots_are_handed_over<C: Receives<u64>>(channel: Channel<Producer<u64
     bounded(3, move || {
         let (mut first, mut consumer) = channel(1, Spin).expect("because it is in range");
         let mut second = first.clone();
-        let giver = thread::spawn(move || {
-            if let Some(mut claim) = first.claim(1) {
-                claim.put(99);
-            }
+        // The search of loom finds this order when the claim is in the first thread.
+        let other = thread::spawn(move || {
+            let mut received = receive(&mut consumer, 1);
+            let sent = sends(&mut second, 2, 1);
+            received.extend(receive_rest(&mut consumer));
+            (received, sent)
         });
-        let mut received = receive(&mut consumer, 1);
-        let sent = sends(&mut second, 2, 1);
-        join(giver);
-        received.extend(receive_rest(&mut consumer));
+        if let Some(mut claim) = first.claim(1) {
+            claim.put(99);
+        }
+        let (received, sent) = join(other);
         check_order(&received, [0, sent]);
     });
 }
@@ -250,6 +252,9 @@ fn closing_orders<P: Sends<u64>, C: Receives<u64>>(channel: Channel<P, C>) {
             left.store_relaxed(0, 1);
             drop(consumer);
         });
+        if producer.is_closed() {
+            assert_eq!(receipt.load_relaxed(0), 1);
+        }
         producer.send(1).expect("because there is room");
         match producer.try_send(2) {
             Err(TrySendError::Closed(2)) => assert_eq!(receipt.load_relaxed(0), 1),

@@ -157,8 +157,8 @@ impl<T> Slots<T> {
     pub(crate) unsafe fn slices(&self, position: u64, count: usize) -> (&[T], &[T]) {
         let start = position as usize & self.mask;
         let first = count.min(self.count() - start);
-        // SAFETY: a slot without a note has the layout of its message, the slots lie in a row within the memory,
-        // and the rest is the caller's promise.
+        // SAFETY: a slot without a note has the layout of its message, the slots lie in a row
+        // within the memory, and the rest is the caller's promise.
         unsafe {
             let base = self.first.as_ptr().cast::<T>();
             (

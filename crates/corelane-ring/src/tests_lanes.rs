@@ -99,7 +99,7 @@ fn many_lanes_come_and_go<P: Sends<u64>, C: Receives<u64>>(channel: Channel<P, C
 /// Wherever lanes end, one round finds the only message.
 fn lanes_that_end_hide_no_other<P: Sends<u64>, C: Receives<u64>>(channel: Channel<P, C>) {
     const LANES: usize = 5;
-    for case in 0..LANES * LANES << LANES {
+    for case in 0..(LANES * LANES) << LANES {
         let (start, with_message, ends) =
             (case % LANES, case / LANES % LANES, case / LANES / LANES);
         let (first, mut consumer) = ring(channel, 1);

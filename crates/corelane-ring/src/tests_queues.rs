@@ -114,6 +114,15 @@ impl Model {
     }
 }
 
+/// The ends of a ring beside its model; `producers` carry the number of their queue.
+struct Run<P, C> {
+    producers: Vec<(P, usize)>,
+    consumers: Vec<C>,
+    model: Model,
+    has_lanes: bool,
+    extras: Extras<P, C>,
+}
+
 fn behaves_like_queues<P: Sends<u64>, C: Receives<u64>>(
     channel: Channel<P, C>,
     capacity: usize,
@@ -122,89 +131,110 @@ fn behaves_like_queues<P: Sends<u64>, C: Receives<u64>>(
     steps: Vec<Step>,
 ) {
     let (producer, consumer) = channel(capacity, Spin).expect("because it is in range");
-    let mut producers = vec![(producer, 0)];
-    let mut consumers = vec![consumer];
-    let mut model = Model { queues: vec![VecDeque::new()], capacity, next: 0 };
+    let model = Model { queues: vec![VecDeque::new()], capacity, next: 0 };
+    let (producers, consumers) = (vec![(producer, 0)], vec![consumer]);
+    let mut run = Run { producers, consumers, model, has_lanes, extras };
     for step in steps {
         match step {
-            Step::Send(end) if !producers.is_empty() => {
-                let count = producers.len();
-                let (producer, queue) = &mut producers[end % count];
-                match producer.try_send(model.next) {
-                    Ok(()) => {
-                        assert_eq!(model.fits(*queue, 1, 1), 1);
-                        model.push(*queue, 1);
-                    }
-                    Err(TrySendError::Full(message)) => {
-                        assert!(!consumers.is_empty() && model.room(*queue) == 0);
-                        assert_eq!(message, model.next);
-                    }
-                    Err(TrySendError::Closed(message)) => {
-                        assert!(consumers.is_empty() && model.room(*queue) == 0);
-                        assert_eq!(message, model.next);
-                    }
-                }
+            Step::Send(..) | Step::SendMany(..) | Step::Claim(..) if !run.producers.is_empty() => {
+                run.send(step);
             }
-            Step::SendMany(end, count) if !producers.is_empty() => {
-                let chosen = end % producers.len();
-                let (producer, queue) = &mut producers[chosen];
+            Step::Receive(..) | Step::ReceiveMany(..) if !run.consumers.is_empty() => {
+                run.receive(step);
+            }
+            step => run.make_or_drop(step),
+        }
+    }
+}
+
+impl<P: Sends<u64>, C: Receives<u64>> Run<P, C> {
+    fn send(&mut self, step: Step) {
+        let (Step::Send(end) | Step::SendMany(end, _) | Step::Claim(end, ..)) = step else {
+            return;
+        };
+        let chosen = end % self.producers.len();
+        let (producer, queue) = &mut self.producers[chosen];
+        let queue = *queue;
+        let model = &mut self.model;
+        match step {
+            Step::SendMany(_, count) => {
                 let sent = producer.send_many(model.next..model.next + count);
-                assert_eq!(sent, model.fits(*queue, count as usize, sent));
-                model.push(*queue, sent);
+                assert_eq!(sent, model.fits(queue, count as usize, sent));
+                model.push(queue, sent);
             }
-            Step::Claim(end, count, filled, commits) if !producers.is_empty() => {
-                let chosen = end % producers.len();
-                let (producer, queue) = &mut producers[chosen];
+            Step::Claim(_, count, filled, commits) => {
                 let messages: Vec<u64> = (model.next..).take(filled).collect();
-                if let Some(got) = (extras.claim)(producer, count, &messages, commits) {
-                    assert_eq!(got, model.fits(*queue, count, got));
+                if let Some(got) = (self.extras.claim)(producer, count, &messages, commits) {
+                    assert_eq!(got, model.fits(queue, count, got));
                     let sent = if commits { filled.min(got) } else { 0 };
-                    model.push(*queue, sent);
-                    model.queues[*queue].extend((sent..got).map(|_| None));
+                    model.push(queue, sent);
+                    model.queues[queue].extend((sent..got).map(|_| None));
                 }
             }
-            Step::Clone(end) if !producers.is_empty() && producers.len() < 5 => {
-                let &(ref producer, mut queue) = &producers[end % producers.len()];
+            _ => match producer.try_send(model.next) {
+                Ok(()) => {
+                    assert_eq!(model.fits(queue, 1, 1), 1);
+                    model.push(queue, 1);
+                }
+                Err(error) => {
+                    let is_closed = matches!(error, TrySendError::Closed(_));
+                    assert_eq!(is_closed, self.consumers.is_empty());
+                    assert_eq!(error.into_inner(), model.next);
+                    assert_eq!(model.room(queue), 0);
+                }
+            },
+        }
+    }
+
+    fn receive(&mut self, step: Step) {
+        let (Step::Receive(end) | Step::ReceiveMany(end, _)) = step else { return };
+        let chosen = end % self.consumers.len();
+        let consumer = &mut self.consumers[chosen];
+        let (mut messages, mut most) = (Vec::new(), 1);
+        if let Step::ReceiveMany(_, count) = step {
+            most = count;
+            let taken = consumer.recv_many(&mut messages, most);
+            assert_eq!(taken, messages.len());
+            assert!(taken <= most);
+        } else {
+            match consumer.try_recv() {
+                Ok(message) => messages.push(message),
+                Err(error) => {
+                    assert_eq!(error == TryRecvError::Closed, self.producers.is_empty());
+                }
+            }
+        }
+        if messages.is_empty() && most > 0 {
+            assert_eq!(self.model.messages(), 0);
+            self.model.pass();
+        }
+        for message in messages {
+            assert!(self.model.take(message), "{message} is not due");
+        }
+    }
+
+    fn make_or_drop(&mut self, step: Step) {
+        let (producer_count, consumer_count) = (self.producers.len(), self.consumers.len());
+        match step {
+            Step::Clone(end) if (1..5).contains(&producer_count) => {
+                let &(ref producer, mut queue) = &self.producers[end % producer_count];
                 let producer = producer.clone();
-                if has_lanes {
-                    queue = model.queues.len();
-                    model.queues.push(VecDeque::new());
+                if self.has_lanes {
+                    queue = self.model.queues.len();
+                    self.model.queues.push(VecDeque::new());
                 }
-                producers.push((producer, queue));
+                self.producers.push((producer, queue));
             }
-            Step::Drop(end) if !producers.is_empty() => {
-                producers.swap_remove(end % producers.len());
+            Step::Drop(end) if producer_count > 0 => {
+                self.producers.swap_remove(end % producer_count);
             }
-            Step::CloneConsumer(end) if !consumers.is_empty() && consumers.len() < 4 => {
-                consumers.extend((extras.clone_consumer)(&consumers[end % consumers.len()]));
+            Step::CloneConsumer(end) if (1..4).contains(&consumer_count) => {
+                let consumer = &self.consumers[end % consumer_count];
+                self.consumers.extend((self.extras.clone_consumer)(consumer));
             }
-            Step::DropConsumer(end) if consumers.len() > usize::from(end != 0) => {
-                consumers.swap_remove(end % consumers.len());
-            }
-            Step::Receive(end) if !consumers.is_empty() => {
-                let chosen = end % consumers.len();
-                match consumers[chosen].try_recv() {
-                    Ok(message) => assert!(model.take(message), "{message} is not due"),
-                    Err(error) => {
-                        assert_eq!(model.messages(), 0);
-                        assert_eq!(error == TryRecvError::Closed, producers.is_empty());
-                        model.pass();
-                    }
-                }
-            }
-            Step::ReceiveMany(end, most) if !consumers.is_empty() => {
-                let chosen = end % consumers.len();
-                let mut messages = Vec::new();
-                let taken = consumers[chosen].recv_many(&mut messages, most);
-                assert_eq!(taken, messages.len());
-                assert!(taken <= most);
-                if taken == 0 && most > 0 {
-                    assert_eq!(model.messages(), 0);
-                    model.pass();
-                }
-                for message in messages {
-                    assert!(model.take(message), "{message} is not due");
-                }
+            // The last one goes seldom.
+            Step::DropConsumer(end) if consumer_count > usize::from(end != 0) => {
+                self.consumers.swap_remove(end % consumer_count);
             }
             _ => {}
         }

@@ -5,6 +5,7 @@ mod fan_in;
 mod mpmc;
 mod mpsc;
 mod sharing;
+mod sleeping;
 mod spsc;
 mod throughput;
 mod word_ring;
@@ -14,6 +15,7 @@ pub use fan_in::{FanIn, FanInReceiver, FanInSender};
 pub use mpmc::{Mpmc, MpmcReceiver, MpmcSender};
 pub use mpsc::{Mpsc, MpscReceiver, MpscSender};
 pub use sharing::{Sharing, SharingReceiver, SharingSender};
+pub use sleeping::{SpscEventFd, SpscFutex, SpscSleepingReceiver, SpscSleepingSender};
 pub use spsc::{Spsc, SpscReceiver, SpscSender};
 pub use throughput::{Throughput, ThroughputReceiver, ThroughputSender};
 pub use word_ring::{WordReceiver, WordRing, WordSender};
@@ -31,4 +33,6 @@ pub fn add_all(suite: &mut Suite) {
     suite.add_queue::<Broadcast>();
     suite.add_fanout::<Broadcast>();
     suite.add_bulk::<Throughput>();
+    suite.add_sleeping::<SpscFutex>();
+    suite.add_sleeping::<SpscEventFd>();
 }

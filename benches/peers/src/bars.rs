@@ -1,7 +1,7 @@
 //! What a row has to reach, and whether it does: the bars of the specification.
 //!
-//! A bar is judged by passes whose two CPUs have a cache in common. Two figures whose intervals overlap are told apart by
-//! their medians all the same, and the overlap is said.
+//! A bar is judged by passes whose two CPUs have a cache in common. Two figures whose intervals
+//! overlap are told apart by their medians all the same, and the overlap is said.
 
 use corelane_bench::{BulkPeer, HandOver, Label, Mode, Placement, Report, Row, Workload};
 
@@ -91,7 +91,7 @@ fn bars<'a>(report: &'a Report, row: &Row) -> Vec<(Against<'a>, f64)> {
     let rival = best_rival(report, row).map(Against::Row);
     let same = |peer: &'static str| {
         let rows = report.rows.iter().filter(move |other| other.is_rival_of(row));
-        rows.filter(move |other| other.key.peer.contains(peer))
+        rows.filter(move |other| !is_ours(&other.key.peer) && other.key.peer.contains(peer))
     };
     let bound = |bound: f64, what| vec![(Against::Bound(bound, what), 1.0)];
     match (key.workload, row.metric.as_str()) {

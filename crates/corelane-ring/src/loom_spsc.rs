@@ -167,7 +167,7 @@ fn sleeping_ends_wake_each_other() {
     });
 }
 
-/// A quarter of four slots is given back while the producer sleeps on a full ring.
+/// One of four slots is given back while the producer sleeps on a full ring.
 #[test]
 fn a_full_ring_wakes_its_producer_at_capacity_four() {
     bounded(2, || {

@@ -53,9 +53,8 @@ pub type Ends<T, W> = (Producer<T, W>, Consumer<T, W>);
 
 /// Makes a ring for at least `capacity` messages, whose ends wait as `wait` says.
 ///
-/// The consumer gives room back lazily: every quarter of a lap, when it finds the ring empty, and
-/// when it is told to ([`Consumer::release`]). A consumer that stops receiving while messages are
-/// left, in order to wait for its producer by other means, calls `release` before it does.
+/// The room of a message goes back to the producer when it is received, that of a batch when
+/// the batch ends.
 ///
 /// # Errors
 /// - [`CapacityError`]: the capacity is zero or too large.
@@ -91,7 +90,6 @@ pub fn channel_with<T: Send, W: Wait>(
     });
     // SAFETY: each end keeps the memory alive through `shared` as long as it has its view.
     let (slots, slots_too) = unsafe { (shared.memory.view(), shared.memory.view()) };
-    let lag_max = (slots.count() as u64 / 4).max(1);
     let producer = Producer {
         slots,
         tail: 0,
@@ -103,9 +101,7 @@ pub fn channel_with<T: Send, W: Wait>(
     let consumer = Consumer {
         slots: slots_too,
         head: 0,
-        head_published: 0,
         tail_cached: 0,
-        lag_max,
         patience: Patience::default(),
         shared,
         ticket: Ticket::default(),
@@ -314,9 +310,7 @@ impl<T: Send, W: Wait> Drop for Claim<'_, T, W> {
 pub struct Consumer<T: Send, W: Wait> {
     slots: Slots<T>,
     head: u64,
-    head_published: u64,
     tail_cached: u64,
-    lag_max: u64,
     patience: Patience,
     shared: Arc<Shared<T, W>>,
     ticket: Ticket,
@@ -325,8 +319,6 @@ pub struct Consumer<T: Send, W: Wait> {
 
 impl<T: Send, W: Wait> Consumer<T, W> {
     /// Takes the next message.
-    ///
-    /// Room goes back to the producer every quarter of a lap, and when the ring is empty.
     ///
     /// # Errors
     /// - [`TryRecvError::Empty`], [`TryRecvError::Closed`]: there is none.
@@ -338,7 +330,8 @@ impl<T: Send, W: Wait> Consumer<T, W> {
         // SAFETY: RB-8: `head < tail`, so the slot holds a message (C3) that only this consumer
         // takes.
         let message = unsafe { self.slots.take(self.head) };
-        self.advance(1);
+        self.head += 1;
+        self.release();
         Ok(message)
     }
 
@@ -353,7 +346,7 @@ impl<T: Send, W: Wait> Consumer<T, W> {
         } else if ready < count as u64 {
             ready = self.refresh();
         }
-        Drain { left: ready.min(count as u64), ring: self }
+        Drain { start: self.head, left: ready.min(count as u64), ring: self }
     }
 
     /// Takes up to `count` messages, of those that are there, and appends them to `messages`;
@@ -364,17 +357,6 @@ impl<T: Send, W: Wait> Consumer<T, W> {
         messages.extend(batch);
         ready
     }
-
-    /// Gives the room of received messages back to the producer now.
-    pub fn release(&mut self) {
-        if self.head_published != self.head {
-            // C4: pairs with P4; every message before `head` was moved out before this.
-            self.shared.head.store(self.head, Ordering::Release);
-            self.head_published = self.head;
-            self.shared.room.notify(1);
-        }
-    }
-
     /// Whether the producer is gone; messages may be left.
     pub fn is_closed(&self) -> bool {
         // C6: pairs with P6; its last message is visible to the next look at the tail.
@@ -392,24 +374,21 @@ impl<T: Send, W: Wait> Consumer<T, W> {
         found
     }
 
-    /// Looks at the producer's index; gives room back when there is nothing. Messages there are.
+    /// Looks at the producer's index. Messages there are.
     #[cold]
     #[inline(never)]
     fn refresh(&mut self) -> u64 {
         // C3: pairs with P3.
         self.tail_cached = self.shared.tail.load(Ordering::Acquire);
-        if self.tail_cached == self.head {
-            self.release();
-        }
         self.tail_cached - self.head
     }
 
+    /// Gives the room of what was taken back to the producer.
     #[inline(always)]
-    fn advance(&mut self, count: u64) {
-        self.head += count;
-        if self.head - self.head_published >= self.lag_max {
-            self.release();
-        }
+    fn release(&mut self) {
+        // C4: pairs with P4; every message before `head` was moved out before this.
+        self.shared.head.store(self.head, Ordering::Release);
+        self.shared.room.notify(1);
     }
 
     /// The ring was empty a moment ago: it is over only if the producer had gone before a look
@@ -437,6 +416,7 @@ impl<T: Send, W: Wait> Drop for Consumer<T, W> {
 #[derive(Debug)]
 pub struct Drain<'a, T: Send, W: Wait> {
     ring: &'a mut Consumer<T, W>,
+    start: u64,
     left: u64,
 }
 
@@ -448,6 +428,16 @@ impl<T: Send, W: Wait> Drain<'_, T, W> {
         // SAFETY: RB-8: these slots hold messages, which only this consumer takes, and it is
         // borrowed as long as the slices live.
         unsafe { self.ring.slots.slices(self.ring.head, self.left as usize) }
+    }
+
+    /// Takes what was not taken yet out of the ring and drops it: the end of a batch that was read
+    /// as slices.
+    #[inline]
+    pub fn consume(mut self) {
+        if core::mem::needs_drop::<T>() {
+            self.by_ref().for_each(drop);
+        }
+        self.ring.head += core::mem::take(&mut self.left);
     }
 }
 
@@ -478,7 +468,9 @@ impl<T: Send, W: Wait> FusedIterator for Drain<'_, T, W> {}
 impl<T: Send, W: Wait> Drop for Drain<'_, T, W> {
     #[inline]
     fn drop(&mut self) {
-        self.ring.advance(0);
+        if self.ring.head != self.start {
+            self.ring.release();
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! There and back while both ends sleep: what it costs to wake a thread, twice.
 //!
-//! Before each send an end stays awake for a moment, so that the other one, which may spin before it
-//! sleeps, is asleep by then; that time is taken off. That both slept is proven: the kernel counts
-//! the times that a thread gave up its CPU.
+//! Before each send an end stays awake for a moment, so that the other one, which may spin before
+//! it sleeps, is asleep by then; that time is taken off. That both slept is proven: the kernel
+//! counts the times that a thread gave up its CPU.
 
 use std::{
     hint,

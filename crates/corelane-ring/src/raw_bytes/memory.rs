@@ -100,7 +100,7 @@ impl Memory {
     #[inline(always)]
     pub(super) unsafe fn put(&self, offset: usize, word: u64) {
         // SAFETY: the caller's promise.
-        unsafe { self.atomic(offset) }.store(word, Ordering::Relaxed);
+        unsafe { self.word(offset) }.store(word, Ordering::Relaxed);
     }
 
     /// Reads a word once, whatever the compiler would like.
@@ -110,13 +110,13 @@ impl Memory {
     #[inline(always)]
     pub(super) unsafe fn get(&self, offset: usize) -> u64 {
         // SAFETY: the caller's promise.
-        unsafe { self.atomic(offset) }.load(Ordering::Relaxed)
+        unsafe { self.word(offset) }.load(Ordering::Relaxed)
     }
 
     /// # Safety
     /// The word lies within the memory, and nobody makes a slice over it as long as this lives.
     #[inline(always)]
-    unsafe fn atomic(&self, offset: usize) -> &AtomicU64 {
+    unsafe fn word(&self, offset: usize) -> &AtomicU64 {
         assert!(offset.is_multiple_of(8), "words are aligned");
         // SAFETY: the base is aligned to lines, so the word is aligned; the rest is the caller's
         // promise.

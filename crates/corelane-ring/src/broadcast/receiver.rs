@@ -32,6 +32,13 @@ impl<T: Pod + Send, W: Wait> Subscriber<T, W> {
     #[inline]
     pub fn try_recv(&mut self) -> Result<T, TryRecvError> {
         let released = self.log.released();
+        #[cfg(not(loom))]
+        if self.shared.policy == LagPolicy::Wait && self.log.is_reliable() {
+            let mut message = T::zeroed();
+            self.drain_in_place(1, |taken| message = taken)?;
+            self.tell_released(released);
+            return Ok(message);
+        }
         let message = self.log.try_recv_with(|data, start| read_message(data, start));
         self.tell_released(released);
         message

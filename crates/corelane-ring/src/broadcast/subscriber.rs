@@ -7,6 +7,7 @@ use core::marker::PhantomData;
 
 use thiserror::Error;
 
+use crate::patience::Patience;
 use crate::storage::{ReadWords, WriteWords};
 use crate::sync::{Ordering, fence};
 
@@ -84,6 +85,7 @@ pub struct WordSubscriber<D, C: WriteWords> {
     seat: Option<Seat<C>>,
     gate: usize,
     missed: u64,
+    patience: Patience,
     is_not_sync: PhantomData<Cell<()>>,
 }
 
@@ -165,6 +167,7 @@ impl<D: ReadWords, C: WriteWords> WordSubscriber<D, C> {
             seat: None,
             gate: 0,
             missed: 0,
+            patience: Patience::default(),
             is_not_sync: PhantomData,
         }
     }
@@ -188,7 +191,7 @@ impl<D: ReadWords, C: WriteWords> WordSubscriber<D, C> {
         &mut self,
         copy: impl FnOnce(&D, usize) -> R,
     ) -> Result<R, TryRecvError> {
-        if self.position == self.tail_cached && self.refresh() == 0 {
+        if self.position == self.tail_cached && self.look_again() == 0 {
             return Err(self.why_empty());
         }
         let record = copy(&self.data, self.shape.record_start(self.position));
@@ -228,7 +231,9 @@ impl<D: ReadWords, C: WriteWords> WordSubscriber<D, C> {
     #[inline(always)]
     pub(super) fn ready(&mut self, count: usize) -> Result<u64, TryRecvError> {
         let mut ready = self.tail_cached - self.position;
-        if ready < count as u64 {
+        if ready == 0 {
+            ready = self.look_again();
+        } else if ready < count as u64 {
             ready = self.refresh();
         }
         if ready == 0 && count > 0 {
@@ -275,6 +280,17 @@ impl<D: ReadWords, C: WriteWords> WordSubscriber<D, C> {
     /// Position up to which the publisher may overwrite.
     pub(super) fn released(&self) -> u64 {
         self.released
+    }
+
+    /// Looks at the tail when everything known was taken, after a moment for records to gather if
+    /// the publisher is just ahead. Records there are.
+    #[cold]
+    #[inline(never)]
+    fn look_again(&mut self) -> u64 {
+        self.patience.pause();
+        let found = self.refresh();
+        self.patience.found(found);
+        found
     }
 
     /// Looks at the tail; releases when there is nothing new. Records there are.

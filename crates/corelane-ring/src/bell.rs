@@ -8,6 +8,13 @@
 //!
 //! No wake-up is lost (RB-7): of the two fences B1 and S1 one comes first; if B1 does, the last
 //! look finds the record; if S1 does, the sender finds the odd word and changes the bell.
+//!
+//! # Orders
+//!
+//! | id | where | what | pairs with |
+//! |---|---|---|---|
+//! | B1 | `Bell::ring` | SeqCst fence between the commits and the load of the sleep word | S1 |
+//! | S1 | `Sleeper::prepare` | SeqCst fence between the sleep word's store and the last look | B1 |
 
 use crate::{
     storage::{ReadWords, WriteWords},

@@ -3,6 +3,19 @@
 //! Every producer has an SPSC ring of its own, and the consumer goes round. No producer waits for
 //! another one, and one that is preempted, wherever it is, holds up nobody. The messages of one
 //! producer keep their order; there is none across producers.
+//!
+//! # Orders
+//!
+//! Those of a lane are the SPSC ring's, P3 to C6. What is added:
+//!
+//! | id | where | what | pairs with |
+//! |---|---|---|---|
+//! | C41 | `Consumer`'s drop | Release store of its end, within the lock | P41 |
+//! | P41 | `Producer::is_closed` | Acquire load of the consumer's end | C41 |
+//! | P42 | `Producer::clone` | Release count of the lanes made, after the new one is in the list | C42 |
+//! | C42 | `Consumer::take_over_new_lanes` | Acquire load of that count, before a look at the list | P42 |
+//! | P43 | `Producer`'s drop | AcqRel decrement of the number of producers, after its last message | C43 |
+//! | C43 | `Consumer::is_closed` | Acquire load of the number of producers, before a last round | P43 |
 
 use core::cell::Cell;
 use core::marker::PhantomData;

@@ -3,6 +3,55 @@
 //! A record of up to seven payload words moves with a single line transfer. There is no shared
 //! index on the way of a message: the consumer looks at the slot itself, the producer looks at the
 //! consumer's head once a lap. It neither blocks nor allocates, and drops nothing.
+//!
+//! It knows neither types nor waiting nor batches: a record is committed by itself. Whoever waits
+//! sleeps by a [`Bell`](crate::Bell) beside the ring.
+//!
+//! # Memory picture
+//!
+//! The two ends share nothing that both of them write. The *data* words belong to the producer, the
+//! *cursor* line to the consumer; each may lie in a segment that the other end can only read.
+//!
+//! ```text
+//! data   (written by the producer)      cursor (written by the consumer)
+//! +--------+--------+---  -+--------+   +------+-----------+
+//! | slot 0 | slot 1 | ...  | slot n |   | head | (padding) |
+//! +--------+--------+---  -+--------+   +------+-----------+
+//!   word 0: commit = length << 32 | (sequence + 1) as u32
+//!   word 1..: payload
+//! ```
+//!
+//! # Orders
+//!
+//! | id | where | what | pairs with |
+//! |---|---|---|---|
+//! | P1 | `Claim::commit` | Release store of the commit word, after the payload | C1 |
+//! | C1 | `Consumer::peek` | Acquire load of the commit word, before the payload | P1 |
+//! | C2 | `Consumer::release` | Release store of the head, after the payload was read | P2 |
+//! | P2 | `Producer::refresh_head` | Acquire load of the head, before a slot is written again | C2 |
+//!
+//! # Example
+//!
+//! ```
+//! # #[cfg(not(loom))] {
+//! use corelane_ring::{HeapWords, Shape, latency};
+//!
+//! let shape = Shape::new(8, 16)?;
+//! let data = HeapWords::new(shape.data_words());
+//! let cursor = HeapWords::new(latency::CURSOR_WORDS);
+//! let mut producer = latency::Producer::new(shape, data.clone(), cursor.clone())?;
+//! let mut consumer = latency::Consumer::new(shape, data, cursor)?;
+//!
+//! let mut claim = producer.claim()?;
+//! claim.write(0, &[7, 42]);
+//! claim.commit(16);
+//!
+//! let record = consumer.peek()?.expect("because a record was committed above");
+//! assert_eq!((record.length_bytes(), record.word(1)), (16, 42));
+//! record.consume();
+//! # }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use thiserror::Error;
 

@@ -31,70 +31,52 @@
 //!
 //! # Batches
 //!
-//! Each ring has both: one message at a time, visible when the call returns, and batches (claim n
-//! and commit once, `send_many`, `drain`, `recv_many`), which move the shared indexes once. A claim
-//! that is dropped publishes nothing.
-//!
-//! # Memory picture of the `latency` ring
-//!
-//! The two ends share nothing that both of them write. The *data* words belong to the producer, the
-//! *cursor* line to the consumer; each may lie in a segment that the other end can only read.
-//!
-//! ```text
-//! data   (written by the producer)      cursor (written by the consumer)
-//! +--------+--------+---  -+--------+   +------+-----------+
-//! | slot 0 | slot 1 | ...  | slot n |   | head | (padding) |
-//! +--------+--------+---  -+--------+   +------+-----------+
-//!   word 0: commit = length << 32 | (sequence + 1) as u32
-//!   word 1..: payload
-//! ```
+//! A message is visible when the call that sends it returns; nothing is held back. Batches are for
+//! who has several: `send_many` and `recv_many` of every typed ring, `drain` or `recv_with`, a
+//! `batch` of `throughput` records, and a *claim*, which is room that is filled and then committed
+//! (`spsc`, `mpsc`, `mpmc`, `broadcast`). Each moves the shared indexes once for many messages. A
+//! claim that is dropped publishes nothing. `latency` commits records one by one.
 //!
 //! # Orders
 //!
-//! | id | where | what | pairs with |
-//! |---|---|---|---|
-//! | P1 | `Claim::commit` | Release store of the commit word, after the payload | C1 |
-//! | C1 | `Consumer::peek` | Acquire load of the commit word, before the payload | P1 |
-//! | C2 | `Consumer::release` | Release store of the head, after the payload was read | P2 |
-//! | P2 | `Producer::claim` | Acquire load of the head, before a slot is written again | C2 |
-//! | B1 | `Bell::ring` | SeqCst fence between the commits and the load of the sleep word | S1 |
-//! | S1 | `Sleeper::prepare` | SeqCst fence between the sleep word's store and the last look | B1 |
-//! | P3 | `spsc::Producer::publish` | Release store of the tail, after the messages | C3 |
-//! | C3 | `spsc::Consumer::refresh` | Acquire load of the tail, before the messages | P3 |
-//! | C4 | `spsc::Consumer::release` | Release store of the head, after the messages were taken | P4 |
-//! | P4 | `spsc::Producer::refresh` | Acquire load of the head, before a slot is filled again | C4 |
-//! | C5 | `spsc::Consumer`'s drop | Release store of its end, after its last release | P5 |
-//! | P5 | `spsc::Producer::is_closed` | Acquire load of the consumer's end | C5 |
-//! | P6 | `spsc::Producer`'s drop | Release store of its end, after its last message | C6 |
-//! | C6 | `spsc::Consumer::is_closed` | Acquire load of the producer's end, before a last look | P6 |
-//! | E1 | `Wait::fence_waker` | fence between publishing and the look for who is announced | E2 |
-//! | E2 | `Wait::fence_sleeper` | fence between the announcement and the last look | E1 |
-//! | E3 | the event's wake | Release change of the epoch, after publishing | E4 |
-//! | E4 | `SleepWord::load` | Acquire load of the epoch, before a look | E3 |
+//! Every order that code relies on has an id, which stands beside the code and in a table of its
+//! module.
+//!
+//! | ids | table |
+//! |---|---|
+//! | P1 to C2 | [`latency`] |
+//! | P3 to C6 | [`spsc`] |
+//! | P10 to C13 | [`throughput`] |
+//! | P20 to C27 | [`broadcast`] |
+//! | P31 to C34 | `turns.rs`, for [`mpsc`] and [`mpmc`] |
+//! | P41 to C43 | [`fan_in`] |
+//! | P51 to C57 | [`sharing`] |
+//! | E1 to E4 | [`wait`], for every typed ring |
+//! | B1, S1 | [`bell`], beside [`latency`] |
 //!
 //! # Invariants
 //!
-//! RB-1 to RB-8 in `docs/INVARIANTS.md`; the code quotes them where they are used.
+//! RB-1 to RB-8, RB-10 to RB-14, RB-20 to RB-24, RB-30 and RB-50 in `docs/INVARIANTS.md`; the code
+//! quotes them where they are used.
 //!
 //! # Example
 //!
 //! ```
 //! # #[cfg(not(loom))] {
-//! use corelane_ring::{HeapWords, Shape, latency};
+//! use corelane_ring::{Spin, TryRecvError, TrySendError, spsc};
 //!
-//! let shape = Shape::new(8, 16)?;
-//! let data = HeapWords::new(shape.data_words());
-//! let cursor = HeapWords::new(latency::CURSOR_WORDS);
-//! let mut producer = latency::Producer::new(shape, data.clone(), cursor.clone())?;
-//! let mut consumer = latency::Consumer::new(shape, data, cursor)?;
+//! let (mut producer, mut consumer) = spsc::channel(4, Spin)?;
+//! producer.try_send("one")?;
+//! assert_eq!(consumer.try_recv(), Ok("one"));
+//! assert_eq!(consumer.try_recv(), Err(TryRecvError::Empty));
 //!
-//! let mut claim = producer.claim()?;
-//! claim.write(0, &[7, 42]);
-//! claim.commit(16);
-//!
-//! let record = consumer.peek()?.expect("because a record was committed above");
-//! assert_eq!((record.length_bytes(), record.word(1)), (16, 42));
-//! record.consume();
+//! let mut claim = producer.claim(4)?;
+//! for message in ["two", "three", "four", "five"] {
+//!     claim.put(message);
+//! }
+//! claim.commit();
+//! assert_eq!(producer.try_send("six"), Err(TrySendError::Full("six")));
+//! assert!(consumer.drain(64).eq(["two", "three", "four", "five"]));
 //! # }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

@@ -1,7 +1,8 @@
 //! The MPMC ring: any number of producers and consumers, messages of any type, in process.
 //!
 //! Messages are taken in the order of the claims. Consumers agree on positions by compare-and-swap,
-//! as the producers do.
+//! as the producers do. The orders, P31 to C34, stand in `turns.rs`: each slot has a word that says
+//! whose turn it is.
 
 use core::cell::Cell;
 use core::marker::PhantomData;

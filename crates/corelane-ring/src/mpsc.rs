@@ -1,7 +1,8 @@
 //! The MPSC ring: any number of producers, one consumer, messages of any type, in process.
 //!
 //! Messages come out in the order of the claims, so those of one producer in the order of sending.
-//! The consumer has no compare-and-swap: its position is its own.
+//! The consumer has no compare-and-swap: its position is its own. The orders, P31 to C34, stand in
+//! `turns.rs`: each slot has a word that says whose turn it is.
 
 use core::cell::Cell;
 use core::marker::PhantomData;

@@ -2,6 +2,19 @@
 //!
 //! Each end keeps its own index and a cached copy of the other's, and looks at the shared ones only
 //! when the copy says full or empty. A message is visible to the consumer when `try_send` returns.
+//!
+//! # Orders
+//!
+//! | id | where | what | pairs with |
+//! |---|---|---|---|
+//! | P3 | `Producer::publish` | Release store of the tail, after the messages | C3 |
+//! | C3 | `Consumer::refresh` | Acquire load of the tail, before the messages | P3 |
+//! | C4 | `Consumer::release` | Release store of the head, after the messages were taken | P4 |
+//! | P4 | `Producer::refresh` | Acquire load of the head, before a slot is filled again | C4 |
+//! | C5 | `Consumer`'s drop | Release store of its end, after its last release | P5 |
+//! | P5 | `Producer::is_closed` | Acquire load of the consumer's end | C5 |
+//! | P6 | `Producer`'s drop | Release store of its end, after its last message | C6 |
+//! | C6 | `Consumer::is_closed` | Acquire load of the producer's end, before a last look | P6 |
 
 use core::cell::Cell;
 use core::iter::FusedIterator;
@@ -53,8 +66,10 @@ pub type Ends<T, W> = (Producer<T, W>, Consumer<T, W>);
 
 /// Makes a ring for at least `capacity` messages, whose ends wait as `wait` says.
 ///
-/// The room of a message goes back to the producer when it is received, that of a batch when
-/// the batch ends.
+/// The room of a message goes back to the producer when it is received. That of batches goes back
+/// every quarter of a lap, when the ring is found empty, and with [`Consumer::release`]: a consumer
+/// that stops after a batch while messages are left, in order to wait for its producer by other
+/// means, calls it before it does.
 ///
 /// # Errors
 /// - [`CapacityError`]: the capacity is zero or too large.
@@ -102,6 +117,7 @@ pub fn channel_with<T: Send, W: Wait>(
         slots: slots_too,
         head: 0,
         tail_cached: 0,
+        head_published: 0,
         patience: Patience::default(),
         shared,
         ticket: Ticket::default(),
@@ -317,6 +333,7 @@ pub struct Consumer<T: Send, W: Wait> {
     slots: Slots<T>,
     head: u64,
     tail_cached: u64,
+    head_published: u64,
     patience: Patience,
     shared: Arc<Shared<T, W>>,
     ticket: Ticket,
@@ -352,7 +369,7 @@ impl<T: Send, W: Wait> Consumer<T, W> {
         } else if ready < count as u64 {
             ready = self.refresh();
         }
-        Drain { start: self.head, left: ready.min(count as u64), ring: self }
+        Drain { left: ready.min(count as u64), ring: self }
     }
 
     /// Takes up to `count` messages, of those that are there, and appends them to `messages`;
@@ -380,21 +397,27 @@ impl<T: Send, W: Wait> Consumer<T, W> {
         found
     }
 
-    /// Looks at the producer's index. Messages there are.
+    /// Looks at the producer's index; gives room back when there is nothing. Messages there are.
     #[cold]
     #[inline(never)]
     fn refresh(&mut self) -> u64 {
         // C3: pairs with P3.
         self.tail_cached = self.shared.tail.load(Ordering::Acquire);
+        if self.tail_cached == self.head {
+            self.release();
+        }
         self.tail_cached - self.head
     }
 
-    /// Gives the room of what was taken back to the producer.
+    /// Gives the room of everything that was taken back to the producer now.
     #[inline(always)]
-    fn release(&mut self) {
-        // C4: pairs with P4; every message before `head` was moved out before this.
-        self.shared.head.store(self.head, Ordering::Release);
-        self.shared.room.notify(1);
+    pub fn release(&mut self) {
+        if self.head_published != self.head {
+            // C4: pairs with P4; every message before `head` was moved out before this.
+            self.shared.head.store(self.head, Ordering::Release);
+            self.head_published = self.head;
+            self.shared.room.notify(1);
+        }
     }
 
     /// The ring was empty a moment ago: it is over only if the producer had gone before a look
@@ -418,11 +441,11 @@ impl<T: Send, W: Wait> Drop for Consumer<T, W> {
     }
 }
 
-/// Messages taken as one batch: their room goes back to the producer when it is dropped.
+/// Messages taken as one batch. Their room goes back to the producer when it is dropped, in strides
+/// of a quarter of the ring.
 #[derive(Debug)]
 pub struct Drain<'a, T: Send, W: Wait> {
     ring: &'a mut Consumer<T, W>,
-    start: u64,
     left: u64,
 }
 
@@ -474,7 +497,9 @@ impl<T: Send, W: Wait> FusedIterator for Drain<'_, T, W> {}
 impl<T: Send, W: Wait> Drop for Drain<'_, T, W> {
     #[inline]
     fn drop(&mut self) {
-        if self.ring.head != self.start {
+        // In strides: a producer that waits for room would take the line of the head at every batch.
+        let lag_max = self.ring.slots.count() as u64 / 4;
+        if self.ring.head - self.ring.head_published >= lag_max {
             self.ring.release();
         }
     }

@@ -3,7 +3,24 @@
 //! After Vyukov's bounded queue and rigtorp's turns: a slot's turn word counts up by [`STEP`] per
 //! lap, so that both sides see in the slot itself whether it is free, full, or was given up.
 //! Producers agree on positions by compare-and-swap. A producer that is preempted between its
-//! claim and its commit holds up the consumers at that slot, and nobody else.
+//! claim and its commit holds up the consumers at that slot, and the others only when they come
+//! round to it.
+//!
+//! # Orders
+//!
+//! Claiming is relaxed: head and tail only say who may look at which slot, and the slot's turn
+//! word orders what is done there.
+//!
+//! | id | where | what | pairs with |
+//! |---|---|---|---|
+//! | P31 | `TurnSlots::is_free` | Acquire load of the turn, before the slot is filled | C32 |
+//! | P32 | `TurnSlots::publish`, `skip` | Release store of the turn, after the message | C31 |
+//! | C31 | `TurnSlots::look` | Acquire load of the turn, before the message | P32 |
+//! | C32 | `TurnSlots::free` | Release store of the turn, after the message was taken | P31 |
+//! | P33 | `Producer::is_closed` | Acquire load of the number of consumers | C33 |
+//! | C33 | a consumer's drop | Release change of the number of consumers | P33 |
+//! | P34 | `Producer`'s drop | AcqRel decrement of the number of producers, after its last message | C34 |
+//! | C34 | `is_closed` of a consumer | Acquire load of the number of producers, before a last look | P34 |
 
 use crate::line::OwnLine;
 use crate::raw::{SlotMemory, Slots};

@@ -3,6 +3,15 @@
 //! The ring knows no operating system: a strategy that sleeps implements [`Wait`] elsewhere, and
 //! one that tells the time implements [`Clock`] too. What is here is the protocol that loses no
 //! wake-up (RB-7).
+//!
+//! # Orders
+//!
+//! | id | where | what | pairs with |
+//! |---|---|---|---|
+//! | E1 | `Wait::fence_waker` | fence between publishing and the look for who is announced | E2 |
+//! | E2 | `Wait::fence_sleeper` | fence between the announcement and the last look | E1 |
+//! | E3 | `SleepWord::change` | Release change of the epoch, after publishing | E4 |
+//! | E4 | `SleepWord::load` | Acquire load of the epoch, before a look | E3 |
 
 use core::time::Duration;
 

@@ -77,6 +77,7 @@ enum Step {
     Drain { count: usize, taken: usize },
     LeakDrain { count: usize, taken: usize },
     Consume(usize),
+    Release,
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -91,6 +92,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => two().prop_map(|(count, taken)| Step::Drain { count, taken }),
         1 => two().prop_map(|(count, taken)| Step::LeakDrain { count, taken }),
         1 => (0_usize..9).prop_map(Step::Consume),
+        1 => Just(Step::Release),
     ];
     proptest::collection::vec(step, 0..120)
 }
@@ -109,6 +111,8 @@ struct Pair {
     gone: usize,
     /// The last batch that took something was leaked: its room goes back with the next one.
     is_leaked: bool,
+    /// What was received last was a batch.
+    is_batch_last: bool,
 }
 
 impl Pair {
@@ -117,7 +121,16 @@ impl Pair {
         let drops = (0..MADE_MAX).map(|_| AtomicU64::new(0)).collect::<Vec<_>>();
         let drops = Arc::new(drops);
         let model = VecDeque::new();
-        Self { producer, consumer, model, drops, made: 0, gone: 0, is_leaked: false }
+        Self {
+            producer,
+            consumer,
+            model,
+            drops,
+            made: 0,
+            gone: 0,
+            is_leaked: false,
+            is_batch_last: false,
+        }
     }
 
     fn make(&mut self) -> Counted {
@@ -131,9 +144,11 @@ impl Pair {
         self.gone += 1;
     }
 
-    /// The ring refuses only when it is full.
+    /// The ring refuses only when it is full, up to the room that a batch holds back.
     fn refused(&self, asked: usize) {
-        let is_short = self.model.len() + asked > self.producer.capacity();
+        let slots = self.producer.capacity();
+        let held_back = if self.is_batch_last { (slots / 4).max(1) - 1 } else { 0 };
+        let is_short = self.model.len() + asked > slots - held_back;
         assert!(is_short || self.is_leaked, "refused with room left");
     }
 
@@ -214,6 +229,10 @@ impl Pair {
                 self.model.drain(..count);
                 self.gone += count;
             }
+            Step::Release => {
+                self.consumer.release();
+                (self.is_leaked, self.is_batch_last) = (false, false);
+            }
             _ => match self.consumer.try_recv() {
                 Ok(message) => self.taken(message),
                 Err(error) => {
@@ -223,6 +242,7 @@ impl Pair {
             },
         }
         if self.model.len() < before {
+            self.is_batch_last = !matches!(step, Step::TryRecv);
             self.is_leaked = matches!(step, Step::LeakDrain { .. });
         }
     }

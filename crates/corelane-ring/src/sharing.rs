@@ -330,6 +330,14 @@ impl<T: Pod + Send, W: Wait> Consumer<T, W> {
         None
     }
 
+    /// What `look` finds while another end has the list of lanes locked.
+    #[cfg(all(test, not(loom)))]
+    pub(crate) fn while_locked<R>(&mut self, look: impl FnOnce(&mut Self) -> R) -> R {
+        let shared = self.shared.clone();
+        let _lock = shared.lanes.lock();
+        look(self)
+    }
+
     /// Goes to the next lane that nobody looks after, or begins a turn where it is.
     fn end_turn(&mut self) {
         let count = self.lanes.len();

@@ -1,9 +1,14 @@
-//! Project chores behind `cargo xtask`: `verify`, `fix` and `tidy`.
+//! Project chores behind `cargo xtask`: `verify`, `fix`, `tidy` and the counts and mutants of
+//! the rings.
 //!
 //! It checks and formats; it builds nothing that is shipped and downloads nothing.
 #![forbid(unsafe_code)]
 
 mod fix;
+mod instructions;
+mod mutants;
+mod orderings;
+mod survivors;
 mod tidy;
 mod verify;
 
@@ -34,6 +39,27 @@ enum Chore {
     Fix,
     /// Check the house rules that the compiler does not know
     Tidy,
+    /// Count the instructions of a message in each ring and compare with the record
+    Instructions {
+        /// Write the counts down as the new record
+        #[arg(long)]
+        write: bool,
+    },
+    /// Weaken each memory order of the rings and run the loom models
+    Orderings {
+        /// Judge this module of `mutants.toml`; may be repeated
+        #[arg(long)]
+        module: Vec<String>,
+    },
+    /// Run cargo-mutants over the rings, and the loom models over what the tests missed
+    Mutants {
+        /// Judge this module of `mutants.toml`; may be repeated
+        #[arg(long)]
+        module: Vec<String>,
+        /// Leave the models out, which take the longest
+        #[arg(long)]
+        tests_only: bool,
+    },
 }
 
 fn main() -> ExitCode {
@@ -43,6 +69,9 @@ fn main() -> ExitCode {
         Chore::Verify { keep_going, .. } => verify::run(&root, keep_going),
         Chore::Fix => fix::run(&root),
         Chore::Tidy => tidy::run(&root),
+        Chore::Instructions { write } => instructions::run(&root, write),
+        Chore::Orderings { module } => orderings::run(&root, &module),
+        Chore::Mutants { module, tests_only } => mutants::run(&root, &module, !tests_only),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,

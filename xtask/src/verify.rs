@@ -20,12 +20,13 @@ const STEPS: &[(&str, &str)] = &[
     ("doc", "the documentation builds without a warning"),
     ("loom", "every interleaving of the ring models"),
     ("bench", "the benches run, each once, without measuring"),
+    ("instructions", "no message costs more instructions than recorded"),
     ("readme", "the commands of the README run"),
 ];
 
 /// Scripts in `ci/` that are too long for every run; once per change of what they judge, by hand.
 #[cfg(test)]
-const BY_HAND: &[&str] = &["placements", "soak", "syscalls", "tsan"];
+const BY_HAND: &[&str] = &["mutants", "placements", "rivals", "soak", "syscalls", "tsan"];
 
 struct Outcome {
     step: &'static str,
@@ -36,7 +37,7 @@ struct Outcome {
 /// Prints the steps in the order in which they run.
 pub(crate) fn list() -> Result<bool> {
     for (step, about) in STEPS {
-        println!("{:<12} {about}", format!("ci/{step}"));
+        println!("{:<16} {about}", format!("ci/{step}"));
     }
     Ok(true)
 }
@@ -71,7 +72,7 @@ fn passed(outcomes: &[Outcome], step_count: usize) -> bool {
 
 fn line(outcome: &Outcome) -> String {
     let verdict = if outcome.passed { "ok" } else { "FAILED" };
-    format!("<== {:<8} {verdict:<6} {:>7.1} s", outcome.step, outcome.took.as_secs_f64())
+    format!("<== {:<12} {verdict:<6} {:>7.1} s", outcome.step, outcome.took.as_secs_f64())
 }
 
 fn summary(outcomes: &[Outcome], step_count: usize) -> String {
@@ -104,7 +105,7 @@ mod tests {
     #[test]
     fn the_summary_says_what_failed_and_how_much_ran() {
         let text = summary(&[outcome(true), outcome(false)], 3);
-        assert!(text.contains("fmt      FAILED     1.5 s"), "{text}");
+        assert!(text.contains("fmt          FAILED     1.5 s"), "{text}");
         assert!(text.ends_with("verify failed: 2 of 3 steps run, 3.0 s"), "{text}");
     }
 

@@ -1,7 +1,8 @@
 //! The bare ping-pong around a pass: what two CPUs take to hand over one line, and two.
 //!
 //! It runs on the kind of memory that queues use (the heap), between the CPUs of the first two
-//! measuring threads, and waits as they do. Two lines are what a 64-byte payload with a flag needs.
+//! measuring threads, and waits as they do. Each direction has lines of its own, as messages have.
+//! Two lines are what a 64-byte payload with a flag needs.
 
 use std::{
     array, hint,
@@ -22,9 +23,9 @@ const STOP: u64 = u64::MAX;
 /// Round trips in nanoseconds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Bracket {
-    /// Over one cache line.
+    /// Over one cache line each way.
     pub(crate) one_line_ns: f64,
-    /// Over two adjacent cache lines: 64 bytes of payload and a flag.
+    /// Over two adjacent cache lines each way: 64 bytes of payload and a flag.
     pub(crate) two_lines_ns: f64,
 }
 
@@ -81,20 +82,20 @@ fn round_trip_ns<const WORDS: usize>(stage: &Stage, time: Duration) -> Result<f6
     // The first two threads of the row, with the CPUs that they have.
     let pair =
         Stage { key: RowKey { senders: 1, receivers: 1, ..stage.key.clone() }, ..stage.clone() };
-    let lines = Lines::new();
-    let lines = &*lines;
+    let (there, back) = (Lines::new(), Lines::new());
+    let (there, back) = (&*there, &*back);
     let ping: Job<'_> = Box::new(move |line, patience| {
         line.meet(patience)?;
-        let value = lead::<WORDS>(lines, time, patience)?;
-        lines.send::<0>(STOP);
+        let value = lead::<WORDS>(there, back, time, patience)?;
+        there.send::<0>(STOP);
         Ok(Part { value, ..Part::default() })
     });
     let pong: Job<'_> = Box::new(move |line, patience| {
         line.meet(patience)?;
-        let mut turn = lines.receive::<WORDS>(0, patience)?;
+        let mut turn = there.receive::<WORDS>(0, patience)?;
         while turn != STOP {
-            lines.send::<WORDS>(turn + 1);
-            turn = lines.receive::<WORDS>(turn + 1, patience)?;
+            back.send::<WORDS>(turn);
+            turn = there.receive::<WORDS>(turn, patience)?;
         }
         Ok(Part::default())
     });
@@ -103,7 +104,8 @@ fn round_trip_ns<const WORDS: usize>(stage: &Stage, time: Duration) -> Result<f6
 
 /// The median of short runs of round trips.
 fn lead<const WORDS: usize>(
-    lines: &Lines,
+    there: &Lines,
+    back: &Lines,
     time: Duration,
     patience: &mut Patience,
 ) -> Result<f64, PassError> {
@@ -113,9 +115,8 @@ fn lead<const WORDS: usize>(
     loop {
         let start = Instant::now();
         for _ in 0..ROUND_TRIPS_PER_CLOCK {
-            // Even turns are this side's to raise, odd ones the other's.
-            lines.send::<WORDS>(turn + 1);
-            turn = lines.receive::<WORDS>(turn + 1, patience)?;
+            there.send::<WORDS>(turn + 1);
+            turn = back.receive::<WORDS>(turn, patience)?;
         }
         let end = Instant::now();
         runs_ns.push((end - start).as_nanos() as f64 / f64::from(ROUND_TRIPS_PER_CLOCK));

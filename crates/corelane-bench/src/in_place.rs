@@ -145,8 +145,10 @@ pub struct PooledReceiver<P: Peer> {
     returned: P::Sender<u64>,
 }
 
-/// The queues have room for the number of every buffer.
-const HAS_ROOM: &str = "because the queue has room for every buffer";
+/// The queues have room for every buffer twice: a receiver may give places back late, as long as
+/// it keeps fewer than half of them.
+const ROOM_FACTOR: usize = 2;
+const HAS_ROOM: &str = "because the queue has room for every buffer twice";
 
 impl<P: DeliversOnce> BulkSender for PooledSender<P> {
     #[inline]
@@ -182,7 +184,7 @@ impl<P: DeliversOnce> BulkPeer for Pooled<P> {
     fn open(count: usize, bytes: usize) -> (Self::Sender, Self::Receiver) {
         let buffers = Buffers::new(count, bytes);
         let queue = || {
-            let (mut senders, mut receivers) = P::open::<u64>(count, 1, 1);
+            let (mut senders, mut receivers) = P::open::<u64>(count * ROOM_FACTOR, 1, 1);
             let ends = senders.pop().zip(receivers.pop());
             ends.expect("because one of each end was asked for")
         };
@@ -198,9 +200,9 @@ impl<P: DeliversOnce> BulkPeer for Pooled<P> {
 // SAFETY: the channel moves each message out of it once; the standard library synchronises.
 unsafe impl DeliversOnce for crate::standard::StdChannel {}
 
-// SAFETY: RB-1 to RB-3 of corelane-ring: a record is committed once and consumed once, and the
-// commit word is stored with Release (P1) and loaded with Acquire (C1).
-unsafe impl DeliversOnce for crate::ours::WordRing {}
+// SAFETY: RB-1 and RB-8 of corelane-ring: a message is published once and taken once, and the tail
+// is stored with Release (P3) and loaded with Acquire (C3).
+unsafe impl DeliversOnce for crate::ours::Spsc {}
 
 #[cfg(test)]
 mod tests {
@@ -229,6 +231,6 @@ mod tests {
     fn buffers_are_handed_over_in_order() {
         goes_round::<HandOver>();
         goes_round::<Pooled<StdChannel>>();
-        goes_round::<Pooled<crate::ours::WordRing>>();
+        goes_round::<Pooled<crate::ours::Spsc>>();
     }
 }

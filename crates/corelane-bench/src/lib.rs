@@ -73,7 +73,8 @@ pub use machine::Machine;
 pub use noise::{Disturbance, Observed, disturbances};
 pub use options::{BULK_BYTES, BY_VALUE_BYTES, Options, OptionsError, THREADS_MAX};
 pub use peer::{
-    Delivery, Ends, Message, Peer, Receiver, Sender, SleepingPeer, SleepingReceiver, SleepingSender,
+    Delivery, Ends, Message, Payload, Peer, Receiver, Sender, SleepingPeer, SleepingReceiver,
+    SleepingSender,
 };
 pub use report::{LabelPasses, Report, ReportError, Row, SCHEMA};
 pub use row::{Better, Metric, Mode, Placement, RowKey, Workload, bytes};

@@ -3,6 +3,8 @@
 //! A peer's adapter calls the fastest way that its documentation names for each of them, and does
 //! nothing else.
 
+use bytemuck::Pod;
+
 /// A message of `WORDS` words, every one of which depends on its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Message<const WORDS: usize>([u64; WORDS]);
@@ -23,12 +25,6 @@ impl<const WORDS: usize> Message<WORDS> {
         self.0[0]
     }
 
-    /// The words, for queues that carry words.
-    #[inline(always)]
-    pub fn words_mut(&mut self) -> &mut [u64] {
-        &mut self.0
-    }
-
     /// Sum over every word, so that every byte is read.
     #[inline(always)]
     pub fn checksum(&self) -> u64 {
@@ -39,6 +35,46 @@ impl<const WORDS: usize> Message<WORDS> {
 impl<const WORDS: usize> Default for Message<WORDS> {
     fn default() -> Self {
         Self([0; WORDS])
+    }
+}
+
+/// What a queue is asked to carry: plain data, for those that copy bits.
+pub trait Payload: Copy + Default + Send + Sync + 'static {
+    /// The same as words.
+    type Words: Pod + Send;
+
+    /// As words.
+    fn into_words(self) -> Self::Words;
+
+    /// From words.
+    fn from_words(words: Self::Words) -> Self;
+}
+
+impl<const WORDS: usize> Payload for Message<WORDS> {
+    type Words = [u64; WORDS];
+
+    #[inline(always)]
+    fn into_words(self) -> [u64; WORDS] {
+        self.0
+    }
+
+    #[inline(always)]
+    fn from_words(words: [u64; WORDS]) -> Self {
+        Self(words)
+    }
+}
+
+impl Payload for u64 {
+    type Words = Self;
+
+    #[inline(always)]
+    fn into_words(self) -> Self {
+        self
+    }
+
+    #[inline(always)]
+    fn from_words(words: Self) -> Self {
+        words
     }
 }
 
@@ -89,15 +125,15 @@ pub trait Peer: 'static {
     const ENDS_MAX: (usize, usize);
 
     /// A sending end.
-    type Sender<M: Copy + Default + Send + Sync + 'static>: Sender<M> + 'static;
+    type Sender<M: Payload>: Sender<M> + 'static;
     /// A receiving end.
-    type Receiver<M: Copy + Default + Send + Sync + 'static>: Receiver<M> + 'static;
+    type Receiver<M: Payload>: Receiver<M> + 'static;
 
     /// Makes a queue for at least `capacity` messages.
     ///
     /// # Panics
     /// When it is asked for more ends than [`ENDS_MAX`](Self::ENDS_MAX).
-    fn open<M: Copy + Default + Send + Sync + 'static>(
+    fn open<M: Payload>(
         capacity: usize,
         senders: usize,
         receivers: usize,

@@ -76,6 +76,16 @@ impl Suite {
         }
     }
 
+    /// Adds a queue of messages whose ends wait within it: its throughput rows only.
+    ///
+    /// Round trips ask for an answer at once, which such an end does not give.
+    pub fn add_waiting_queue<P: Peer>(&mut self) {
+        let asked_for = self.options.workloads.clone();
+        self.options.workloads.retain(|workload| *workload == Workload::Throughput);
+        self.add_queue::<P>();
+        self.options.workloads = asked_for;
+    }
+
     /// Adds a hand-over of large payloads.
     pub fn add_bulk<P: BulkPeer>(&mut self) {
         for payload_bytes in self.options.payloads.clone() {

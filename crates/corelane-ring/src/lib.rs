@@ -59,10 +59,22 @@
 //! | P2 | `Producer::claim` | Acquire load of the head, before a slot is written again | C2 |
 //! | B1 | `Bell::ring` | SeqCst fence between the commits and the load of the sleep word | S1 |
 //! | S1 | `Sleeper::prepare` | SeqCst fence between the sleep word's store and the last look | B1 |
+//! | P3 | `spsc::Producer::publish` | Release store of the tail, after the messages | C3 |
+//! | C3 | `spsc::Consumer::refresh` | Acquire load of the tail, before the messages | P3 |
+//! | C4 | `spsc::Consumer::release` | Release store of the head, after the messages were taken | P4 |
+//! | P4 | `spsc::Producer::refresh` | Acquire load of the head, before a slot is filled again | C4 |
+//! | C5 | `spsc::Consumer`'s drop | Release store of its end, after its last release | P5 |
+//! | P5 | `spsc::Producer::is_closed` | Acquire load of the consumer's end | C5 |
+//! | P6 | `spsc::Producer`'s drop | Release store of its end, after its last message | C6 |
+//! | C6 | `spsc::Consumer::is_closed` | Acquire load of the producer's end, before a last look | P6 |
+//! | E1 | `Wait::fence_waker` | fence between publishing and the look for who is announced | E2 |
+//! | E2 | `Wait::fence_sleeper` | fence between the announcement and the last look | E1 |
+//! | E3 | the event's wake | Release change of the epoch, after publishing | E4 |
+//! | E4 | `SleepWord::load` | Acquire load of the epoch, before a look | E3 |
 //!
 //! # Invariants
 //!
-//! RB-1 to RB-7 in `docs/INVARIANTS.md`; the code quotes them where they are used.
+//! RB-1 to RB-8 in `docs/INVARIANTS.md`; the code quotes them where they are used.
 //!
 //! # Example
 //!
@@ -88,6 +100,7 @@
 //! ```
 
 pub mod bell;
+pub mod broadcast;
 mod error;
 pub mod fan_in;
 pub mod latency;
@@ -97,11 +110,13 @@ pub mod mpsc;
 mod patience;
 mod producers;
 mod raw;
+mod raw_bytes;
 mod shape;
 pub mod sharing;
 pub mod spsc;
 pub mod storage;
 mod sync;
+pub mod throughput;
 mod turns;
 pub mod wait;
 mod words;
@@ -111,7 +126,7 @@ pub use error::{CapacityError, RecvError, SendError, TryRecvError, TrySendError}
 pub use latency::{ClaimError, PeekError};
 pub use shape::{Shape, ShapeError};
 pub use storage::{HeapWords, ReadWords, WriteWords};
-pub use wait::{Spin, Wait};
+pub use wait::{Clock, SleepWord, Spin, Wait};
 
 #[cfg(test)]
 mod ends;
@@ -120,7 +135,11 @@ mod loom_lanes;
 #[cfg(all(test, loom))]
 mod loom_models;
 #[cfg(all(test, loom))]
+mod loom_spsc;
+#[cfg(all(test, loom))]
 mod loom_turns;
+#[cfg(all(test, loom))]
+mod loom_wait;
 #[cfg(all(test, not(loom)))]
 mod tests;
 #[cfg(all(test, not(loom)))]

@@ -7,7 +7,6 @@ use core::cell::Cell;
 use core::marker::PhantomData;
 
 use crate::error::{CapacityError, RecvError, TryRecvError};
-use crate::patience::Patience;
 use crate::spsc::CAPACITY_MAX;
 use crate::sync::{Arc, Ordering};
 use crate::turns::{Backoff, Found, Shared, TurnSlots};
@@ -34,9 +33,6 @@ pub fn channel<T: Send, W: Wait + Clone>(
     Ok((producer, Consumer::new(shared)))
 }
 
-/// Positions between two looks ahead.
-const LOOK_AHEAD: u64 = 16;
-
 /// A receiving end; clone it for every thread that receives.
 ///
 /// Lock-free among consumers. One that is preempted between its claim and its take holds up the
@@ -44,7 +40,6 @@ const LOOK_AHEAD: u64 = 16;
 #[derive(Debug)]
 pub struct Consumer<T: Send, W: Wait> {
     slots: TurnSlots<T>,
-    patience: Patience,
     shared: Arc<Shared<T, W>>,
     is_not_sync: PhantomData<Cell<()>>,
 }
@@ -53,7 +48,7 @@ impl<T: Send, W: Wait> Consumer<T, W> {
     /// A consumer that is counted already.
     fn new(shared: Arc<Shared<T, W>>) -> Self {
         let slots = TurnSlots::of(&shared);
-        Self { slots, patience: Patience::default(), shared, is_not_sync: PhantomData }
+        Self { slots, shared, is_not_sync: PhantomData }
     }
 
     /// Takes the next message.
@@ -113,15 +108,6 @@ impl<T: Send, W: Wait> Consumer<T, W> {
         self.shared.senders.load(Ordering::Acquire) == 0
     }
 
-    /// Leaves a moment for messages to gather if the producers are just ahead.
-    #[cold]
-    fn step_back(&mut self, head: u64) {
-        let ahead = head + LOOK_AHEAD.min(self.slots.count() as u64) - 1;
-        let found = if self.slots.look(ahead) == Found::Nothing { 1 } else { u64::MAX };
-        self.patience.found(found);
-        self.patience.pause();
-    }
-
     /// Takes up to `count` messages, which is at least one.
     #[inline(always)]
     fn take(&mut self, count: usize, take: &mut impl FnMut(T)) -> usize {
@@ -129,9 +115,6 @@ impl<T: Send, W: Wait> Consumer<T, W> {
         let mut head = self.shared.head.load(Ordering::Relaxed);
         let most = count.min(self.slots.count()) as u64;
         loop {
-            if head.is_multiple_of(LOOK_AHEAD) {
-                self.step_back(head);
-            }
             let first = self.slots.look(head);
             let mut ready = 0;
             if first == Found::Message {
@@ -143,7 +126,6 @@ impl<T: Send, W: Wait> Consumer<T, W> {
             if first == Found::Nothing {
                 let now = self.shared.head.load(Ordering::Relaxed);
                 if now == head {
-                    self.patience.found(0);
                     return 0;
                 }
                 head = now;

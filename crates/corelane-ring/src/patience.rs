@@ -8,9 +8,10 @@
 //! only the receiver can do so without holding a message back from being visible.
 //!
 //! So a receiver whose looks find something each time, but little, pauses before the next look,
-//! doubling from one pause instruction to [`PAUSES_MAX`] as long as that makes it find more. The
-//! first look that finds nothing ends this, and so does a pause that did not pay: a receiver that
-//! waits for single messages, as in question and answer, does not pause.
+//! doubling from one pause instruction to [`PAUSES_MAX`]. The first look that finds nothing ends
+//! this. If even the longest pause finds next to nothing, the sender is not just ahead but sends
+//! single messages, as in question and answer: the receiver then rests from pausing for a while,
+//! four times as long after every such failure in a row.
 
 use crate::sync::spin_loop;
 
@@ -18,14 +19,24 @@ use crate::sync::spin_loop;
 const PAUSES_MAX: u32 = if cfg!(loom) { 1 } else { 16 };
 /// A look that finds fewer messages than this found little.
 const LITTLE: u64 = 64;
-/// Looks in a row that find a single message, after which a pause is tried.
-const SINGLES_MAX: u32 = 8;
+/// The longest pause did not pay if the look after it finds no more messages than this.
+const NEXT_TO_NOTHING: u64 = 4;
+/// Looks that find something between two attempts, after the first failure and at most.
+const REST: core::ops::RangeInclusive<u32> = 64..=4096;
 
 /// The state of one receiver.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Patience {
     pauses: u32,
-    singles: u32,
+    has_found: bool,
+    rest: u32,
+    rest_next: u32,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { pauses: 0, has_found: false, rest: 0, rest_next: *REST.start() }
+    }
 }
 
 impl Patience {
@@ -38,15 +49,23 @@ impl Patience {
     }
 
     /// Call after the look, with the number of messages that it found.
-    #[inline(always)]
     pub(crate) fn found(&mut self, messages: u64) {
-        let did_not_pay = messages <= u64::from(self.pauses / 2);
-        if messages == 0 || did_not_pay {
-            *self = Self::default();
-        } else if messages == 1 && self.pauses == 0 && self.singles < SINGLES_MAX {
-            self.singles += 1;
-        } else if messages < LITTLE {
-            self.pauses = (self.pauses * 2).clamp(1, PAUSES_MAX);
+        if messages == 0 {
+            (self.pauses, self.has_found) = (0, false);
+        } else if self.rest > 0 {
+            self.rest -= 1;
+        } else if self.pauses == PAUSES_MAX && messages <= NEXT_TO_NOTHING {
+            (self.pauses, self.has_found) = (0, false);
+            self.rest = self.rest_next;
+            self.rest_next = (self.rest_next * 4).min(*REST.end());
+        } else {
+            if self.pauses == PAUSES_MAX {
+                self.rest_next = *REST.start();
+            }
+            if self.has_found && messages < LITTLE {
+                self.pauses = (self.pauses * 2).clamp(1, PAUSES_MAX);
+            }
+            self.has_found = true;
         }
     }
 }
@@ -65,21 +84,36 @@ mod tests {
     }
 
     #[test]
-    fn it_doubles_while_looks_find_little_and_pauses_pay() {
-        let finds = [2, 1, 5, LITTLE, LITTLE - 1, 9, 9, 9, 8, 2];
-        assert_eq!(pauses_after(&finds), [1, 2, 4, 4, 8, 16, 16, 16, 0, 1]);
+    fn it_doubles_while_looks_find_little() {
+        let finds = [1, 1, 1, LITTLE, LITTLE - 1, 1, 1, NEXT_TO_NOTHING + 1, LITTLE];
+        assert_eq!(pauses_after(&finds), [0, 1, 2, 2, 4, 8, 16, 16, 16]);
     }
 
     #[test]
     fn a_look_in_vain_ends_it() {
-        assert_eq!(pauses_after(&[2, 2, 0, 2, 0]), [1, 2, 0, 1, 0]);
+        assert_eq!(pauses_after(&[2, 2, 2, 0, 2, 2, 0]), [0, 1, 2, 0, 0, 1, 0]);
     }
 
     #[test]
-    fn single_messages_are_tried_once_in_a_while_and_hardly_delayed() {
-        let pauses = pauses_after(&[1; 100]);
-        assert_eq!(pauses[..11], [0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 0]);
-        assert!(pauses.iter().sum::<u32>() <= 30, "{pauses:?}");
+    fn single_messages_are_hardly_delayed() {
+        let pauses = pauses_after(&[1; 100_000]);
+        assert_eq!(pauses[..8], [0, 1, 2, 4, 8, 16, 0, 0]);
+        let attempts = pauses.iter().filter(|&&pauses| pauses == PAUSES_MAX).count();
+        assert!((20..40).contains(&attempts), "attempts={attempts}");
+    }
+
+    #[test]
+    fn a_success_shortens_the_next_rest() {
+        let mut patience = Patience::default();
+        for _ in 0..10_000 {
+            patience.found(1);
+        }
+        assert_eq!(patience.rest_next, *REST.end());
+        while patience.pauses < PAUSES_MAX {
+            patience.found(1);
+        }
+        patience.found(20);
+        assert_eq!(patience.rest_next, *REST.start());
     }
 
     #[test]

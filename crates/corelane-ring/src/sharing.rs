@@ -175,8 +175,7 @@ impl<T: Pod + Send, W: Wait> Producer<T, W> {
     #[cold]
     #[inline(never)]
     fn refresh(&mut self) -> u64 {
-        // P52: pairs with C52; whoever took a message had copied it before.
-        self.head_cached = self.lane.head.load(Ordering::Acquire);
+        self.head_cached = self.lane.released();
         self.room_cached()
     }
 
@@ -203,6 +202,15 @@ impl<T: Pod + Send, W: Wait> Drop for Producer<T, W> {
             self.shared.messages.notify_all();
         }
     }
+}
+
+/// Why a lane gave nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Miss {
+    /// It is empty, or this consumer's turn is over.
+    Nothing,
+    /// Another consumer was quicker.
+    Lost,
 }
 
 /// A receiving end; clone it for every thread that receives. Lock-free.
@@ -286,45 +294,47 @@ impl<T: Pod + Send, W: Wait> Consumer<T, W> {
     }
 
     fn recv_batch(&mut self, most: usize, take: &mut impl FnMut(T)) -> usize {
-        let taken = self.visit(|consumer| {
+        let taken = self.visit(|consumer, insists| {
             let mut batch = [T::zeroed(); BATCH_MAX];
-            let taken = consumer.take_batch(&mut batch[..most])?;
+            let taken = consumer.take_batch(&mut batch[..most], insists)?;
             batch[..taken].iter().for_each(|message| take(*message));
-            Some(taken)
+            Ok(taken)
         });
         taken.unwrap_or(0)
     }
 
     #[inline]
     fn next(&mut self) -> Option<T> {
-        if let Some(message) = self.take_one() {
+        if let Ok(message) = self.take_one(false) {
             return Some(message);
         }
         self.visit(Self::take_one)
     }
 
     /// Tries every lane once, from the current one on, and stays where there was something.
-    fn visit<R>(&mut self, mut take: impl FnMut(&mut Self) -> Option<R>) -> Option<R> {
+    ///
+    /// A lane that another consumer was quicker on is left to it as long as there are others; only
+    /// when they have nothing it is insisted on.
+    fn visit<R>(&mut self, mut take: impl FnMut(&mut Self, bool) -> Result<R, Miss>) -> Option<R> {
         if !self.knows_every_lane() {
             self.learn_lanes();
         }
+        let mut insists = self.lanes.len() == 1;
+        let mut has_lost = false;
         let mut unvisited = self.lanes.len();
         while unvisited > 0 {
-            if let Some(taken) = take(self) {
-                return Some(taken);
+            match take(self, insists) {
+                Ok(taken) => return Some(taken),
+                Err(Miss::Lost) => has_lost = true,
+                Err(Miss::Nothing) => self.finish_lane(&mut unvisited),
             }
-            unvisited -= 1;
-            if self.lanes[self.current].is_turn_over {
-                self.end_turn();
-                unvisited = self.lanes.len();
-            } else if self.lanes[self.current].lane.is_over() {
-                // In order: with the last lane in its place a round would miss another one.
-                self.lanes.remove(self.current);
-            } else {
-                self.current += 1;
-            }
+            self.current = self.current.wrapping_add(1);
             if self.current >= self.lanes.len() {
                 self.current = 0;
+            }
+            unvisited -= 1;
+            if unvisited == 0 && has_lost {
+                (insists, has_lost, unvisited) = (true, false, self.lanes.len());
             }
         }
         None
@@ -336,6 +346,24 @@ impl<T: Pod + Send, W: Wait> Consumer<T, W> {
         let shared = self.shared.clone();
         let _lock = shared.lanes.lock();
         look(self)
+    }
+
+    /// There was nothing for this consumer in the current lane. Leaves `current` before the lane
+    /// that comes next.
+    fn finish_lane(&mut self, unvisited: &mut usize) {
+        let known = &self.lanes[self.current];
+        if known.lane.release_all() {
+            self.shared.room.notify(1);
+        }
+        if known.is_turn_over {
+            self.end_turn();
+            *unvisited = self.lanes.len() + 1;
+            self.current = self.current.wrapping_sub(1);
+        } else if known.lane.is_over() {
+            // In order: with the last lane in its place a round would miss another one.
+            self.lanes.remove(self.current);
+            self.current = self.current.wrapping_sub(1);
+        }
     }
 
     /// Goes to the next lane that nobody looks after, or begins a turn where it is.
@@ -355,41 +383,37 @@ impl<T: Pod + Send, W: Wait> Consumer<T, W> {
         self.shared.changes.load(Ordering::Acquire) == self.changes_known
     }
 
-    /// Takes one message of the current lane.
+    /// Takes one message of the current lane. Unless it insists, it gives way to a consumer that
+    /// was quicker.
     #[inline(always)]
-    fn take_one(&mut self) -> Option<T> {
+    fn take_one(&mut self, insists: bool) -> Result<T, Miss> {
         let slots = self.shared.slots;
-        let known = self.lanes.get_mut(self.current)?;
-        // No order is needed: the compare-and-swap tells whether it was the newest.
-        let mut head = known.lane.head.load(Ordering::Relaxed);
+        let known = self.lanes.get_mut(self.current).ok_or(Miss::Nothing)?;
+        let mut head = known.lane.head();
         loop {
             if head >= known.tail_cached && known.look(head) == 0 {
-                return None;
+                return Err(Miss::Nothing);
             }
             let lane = &*known.lane;
             let message = lane.copy(head, slots);
-            // C52: pairs with P52; the copy was made before. RB-50: the head only grows, so when
-            // it still is `head`, the producer did not come round to the slot.
-            match lane.head.compare_exchange_weak(
-                head,
-                head + 1,
-                Ordering::Release,
-                Ordering::Relaxed,
-            ) {
+            match lane.take(head, 1) {
                 Ok(_) => {
-                    self.shared.room.notify(1);
-                    return Some(message);
+                    if lane.release(head, 1, slots) {
+                        self.shared.room.notify(1);
+                    }
+                    return Ok(message);
                 }
-                Err(now) => head = now,
+                Err(now) if insists => head = now,
+                Err(_) => return Err(Miss::Lost),
             }
         }
     }
 
     /// Takes as many messages of the current lane as fit.
-    fn take_batch(&mut self, batch: &mut [T]) -> Option<usize> {
+    fn take_batch(&mut self, batch: &mut [T], insists: bool) -> Result<usize, Miss> {
         let slots = self.shared.slots;
-        let known = self.lanes.get_mut(self.current)?;
-        let mut head = known.lane.head.load(Ordering::Relaxed);
+        let known = self.lanes.get_mut(self.current).ok_or(Miss::Nothing)?;
+        let mut head = known.lane.head();
         loop {
             if head + batch.len() as u64 > known.tail_cached {
                 known.look(head);
@@ -397,23 +421,20 @@ impl<T: Pod + Send, W: Wait> Consumer<T, W> {
             let lane = &*known.lane;
             let ready = known.tail_cached.saturating_sub(head).min(batch.len() as u64);
             if ready == 0 {
-                return None;
+                return Err(Miss::Nothing);
             }
             for (position, message) in (head..head + ready).zip(&mut *batch) {
                 *message = lane.copy(position, slots);
             }
-            // C52: as for one message.
-            match lane.head.compare_exchange_weak(
-                head,
-                head + ready,
-                Ordering::Release,
-                Ordering::Relaxed,
-            ) {
+            match lane.take(head, ready) {
                 Ok(_) => {
-                    self.shared.room.notify(ready as u32);
-                    return Some(ready as usize);
+                    if lane.release(head, ready, slots) {
+                        self.shared.room.notify(1);
+                    }
+                    return Ok(ready as usize);
                 }
-                Err(now) => head = now,
+                Err(now) if insists => head = now,
+                Err(_) => return Err(Miss::Lost),
             }
         }
     }

@@ -7,12 +7,16 @@ use core::cell::Cell;
 use core::iter::FusedIterator;
 use core::marker::PhantomData;
 
-use crate::error::{CapacityError, RecvError, SendError, TryRecvError, TrySendError};
+use crate::error::{CapacityError, TryRecvError, TrySendError};
 use crate::line::OwnLine;
 use crate::patience::Patience;
 use crate::raw::{SlotMemory, Slots};
 use crate::sync::{Arc, AtomicBool, AtomicU64, Ordering};
-use crate::wait::{Event, Wait};
+use crate::wait::{Event, Ticket, Wait};
+
+mod waiting;
+
+pub use waiting::{RecvFuture, SendFuture};
 
 /// Most slots of a typed ring.
 pub const CAPACITY_MAX: usize = 1 << 30;
@@ -44,14 +48,34 @@ impl<T, W: Wait> Drop for Shared<T, W> {
     }
 }
 
+/// The two ends of a ring.
+pub type Ends<T, W> = (Producer<T, W>, Consumer<T, W>);
+
 /// Makes a ring for at least `capacity` messages, whose ends wait as `wait` says.
+///
+/// The consumer gives room back lazily: every quarter of a lap, when it finds the ring empty, and
+/// when it is told to ([`Consumer::release`]). A consumer that stops receiving while messages are
+/// left, in order to wait for its producer by other means, calls `release` before it does.
 ///
 /// # Errors
 /// - [`CapacityError`]: the capacity is zero or too large.
 pub fn channel<T: Send, W: Wait + Clone>(
     capacity: usize,
     wait: W,
-) -> Result<(Producer<T, W>, Consumer<T, W>), CapacityError> {
+) -> Result<Ends<T, W>, CapacityError> {
+    channel_with(capacity, wait.clone(), wait)
+}
+
+/// As [`channel`], with a strategy for each end: the consumer waits for messages by one, the
+/// producer waits for room by the other. For strategies that belong to one end, like a descriptor.
+///
+/// # Errors
+/// - [`CapacityError`]: the capacity is zero or too large.
+pub fn channel_with<T: Send, W: Wait>(
+    capacity: usize,
+    for_messages: W,
+    for_room: W,
+) -> Result<Ends<T, W>, CapacityError> {
     if !(1..=CAPACITY_MAX).contains(&capacity) {
         return Err(CapacityError { asked: capacity, max: CAPACITY_MAX });
     }
@@ -61,8 +85,8 @@ pub fn channel<T: Send, W: Wait + Clone>(
         head: OwnLine::default(),
         is_sender_gone: AtomicBool::new(false),
         is_receiver_gone: AtomicBool::new(false),
-        messages: Event::new(wait.clone()),
-        room: Event::new(wait),
+        messages: Event::new(for_messages),
+        room: Event::new(for_room),
         memory: SlotMemory::new(slots),
     });
     // SAFETY: each end keeps the memory alive through `shared` as long as it has its view.
@@ -73,6 +97,7 @@ pub fn channel<T: Send, W: Wait + Clone>(
         tail: 0,
         head_cached: 0,
         shared: shared.clone(),
+        ticket: Ticket::default(),
         is_not_sync: PhantomData,
     };
     let consumer = Consumer {
@@ -83,18 +108,36 @@ pub fn channel<T: Send, W: Wait + Clone>(
         lag_max,
         patience: Patience::default(),
         shared,
+        ticket: Ticket::default(),
         is_not_sync: PhantomData,
     };
     Ok((producer, consumer))
 }
 
-/// The sending end. Lock-free; its calls without waiting are wait-free. It never allocates.
+/// The sending end. Lock-free; its calls without waiting are wait-free. It never allocates, but
+/// for the first future that waits.
+///
+/// It moves between threads and is neither shared nor cloned:
+/// ```
+/// fn moves<T: Send>() {}
+/// # #[cfg(not(loom))]
+/// moves::<corelane_ring::spsc::Producer<u8, corelane_ring::Spin>>();
+/// ```
+/// ```compile_fail,E0277
+/// fn is_shared<T: Sync>() {}
+/// is_shared::<corelane_ring::spsc::Producer<u8, corelane_ring::Spin>>();
+/// ```
+/// ```compile_fail,E0277
+/// fn is_cloned<T: Clone>() {}
+/// is_cloned::<corelane_ring::spsc::Producer<u8, corelane_ring::Spin>>();
+/// ```
 #[derive(Debug)]
 pub struct Producer<T: Send, W: Wait> {
     slots: Slots<T>,
     tail: u64,
     head_cached: u64,
     shared: Arc<Shared<T, W>>,
+    ticket: Ticket,
     is_not_sync: PhantomData<Cell<()>>,
 }
 
@@ -117,17 +160,6 @@ impl<T: Send, W: Wait> Producer<T, W> {
         unsafe { self.slots.put(self.tail, message) };
         self.publish(1);
         Ok(())
-    }
-
-    /// Sends one message, waiting for room as long as it takes. May park.
-    ///
-    /// # Errors
-    /// - [`SendError`]: the consumer is gone; the message comes back.
-    pub fn send(&mut self, message: T) -> Result<(), SendError<T>> {
-        if self.room_cached() == 0 && self.refresh() == 0 && !self.wait_for_room() {
-            return Err(SendError(message));
-        }
-        self.try_send(message).map_err(|error| SendError(error.into_inner()))
     }
 
     /// Sends messages until the iterator ends or the ring is full, publishing them as one batch,
@@ -191,16 +223,6 @@ impl<T: Send, W: Wait> Producer<T, W> {
         // P3: pairs with C3; the messages are visible to whoever sees this tail.
         self.shared.tail.store(self.tail, Ordering::Release);
         self.shared.messages.notify(1);
-    }
-
-    /// False when the consumer is gone.
-    #[cold]
-    fn wait_for_room(&mut self) -> bool {
-        let shared = self.shared.clone();
-        shared.room.wait_until(|| match (self.refresh(), self.is_closed()) {
-            (0, false) => None,
-            (room, _) => Some(room > 0),
-        })
     }
 }
 
@@ -271,7 +293,23 @@ impl<T: Send, W: Wait> Drop for Claim<'_, T, W> {
     }
 }
 
-/// The receiving end. Lock-free; its calls without waiting are wait-free. It never allocates.
+/// The receiving end. Lock-free; its calls without waiting are wait-free. It never allocates, but
+/// for the first future that waits.
+///
+/// It moves between threads and is neither shared nor cloned:
+/// ```
+/// fn moves<T: Send>() {}
+/// # #[cfg(not(loom))]
+/// moves::<corelane_ring::spsc::Consumer<u8, corelane_ring::Spin>>();
+/// ```
+/// ```compile_fail,E0277
+/// fn is_shared<T: Sync>() {}
+/// is_shared::<corelane_ring::spsc::Consumer<u8, corelane_ring::Spin>>();
+/// ```
+/// ```compile_fail,E0277
+/// fn is_cloned<T: Clone>() {}
+/// is_cloned::<corelane_ring::spsc::Consumer<u8, corelane_ring::Spin>>();
+/// ```
 #[derive(Debug)]
 pub struct Consumer<T: Send, W: Wait> {
     slots: Slots<T>,
@@ -281,6 +319,7 @@ pub struct Consumer<T: Send, W: Wait> {
     lag_max: u64,
     patience: Patience,
     shared: Arc<Shared<T, W>>,
+    ticket: Ticket,
     is_not_sync: PhantomData<Cell<()>>,
 }
 
@@ -303,20 +342,6 @@ impl<T: Send, W: Wait> Consumer<T, W> {
         Ok(message)
     }
 
-    /// Takes the next message, waiting for one as long as it takes. May park.
-    ///
-    /// # Errors
-    /// - [`RecvError`]: the producer is gone and every message was received.
-    pub fn recv(&mut self) -> Result<T, RecvError> {
-        loop {
-            match self.try_recv() {
-                Ok(message) => return Ok(message),
-                Err(TryRecvError::Closed) => return Err(RecvError),
-                Err(TryRecvError::Empty) => self.wait_for_message(),
-            }
-        }
-    }
-
     /// Takes up to `count` messages, of those that are there, as one batch.
     ///
     /// The batch gives them one by one and as slices; what was not taken stays in the ring.
@@ -328,7 +353,7 @@ impl<T: Send, W: Wait> Consumer<T, W> {
         } else if ready < count as u64 {
             ready = self.refresh();
         }
-        Drain { left: ready.min(count as u64), taken: 0, ring: self }
+        Drain { left: ready.min(count as u64), ring: self }
     }
 
     /// Takes up to `count` messages, of those that are there, and appends them to `messages`;
@@ -397,12 +422,6 @@ impl<T: Send, W: Wait> Consumer<T, W> {
             TryRecvError::Empty
         }
     }
-
-    #[cold]
-    fn wait_for_message(&mut self) {
-        let shared = self.shared.clone();
-        shared.messages.wait_until(|| (self.refresh() > 0 || self.is_closed()).then_some(()));
-    }
 }
 
 impl<T: Send, W: Wait> Drop for Consumer<T, W> {
@@ -419,7 +438,6 @@ impl<T: Send, W: Wait> Drop for Consumer<T, W> {
 pub struct Drain<'a, T: Send, W: Wait> {
     ring: &'a mut Consumer<T, W>,
     left: u64,
-    taken: u64,
 }
 
 impl<T: Send, W: Wait> Drain<'_, T, W> {
@@ -429,7 +447,7 @@ impl<T: Send, W: Wait> Drain<'_, T, W> {
     pub fn as_slices(&self) -> (&[T], &[T]) {
         // SAFETY: RB-8: these slots hold messages, which only this consumer takes, and it is
         // borrowed as long as the slices live.
-        unsafe { self.ring.slots.slices(self.ring.head + self.taken, self.left as usize) }
+        unsafe { self.ring.slots.slices(self.ring.head, self.left as usize) }
     }
 }
 
@@ -441,9 +459,10 @@ impl<T: Send, W: Wait> Iterator for Drain<'_, T, W> {
         if self.left == 0 {
             return None;
         }
-        // SAFETY: RB-8: `head + taken` is below the tail, and each position is taken once.
-        let message = unsafe { self.ring.slots.take(self.ring.head + self.taken) };
-        self.taken += 1;
+        // SAFETY: RB-8: `head` is below the tail, and moves on at once, so that no position is
+        // taken twice even when the batch is leaked.
+        let message = unsafe { self.ring.slots.take(self.ring.head) };
+        self.ring.head += 1;
         self.left -= 1;
         Some(message)
     }
@@ -459,6 +478,9 @@ impl<T: Send, W: Wait> FusedIterator for Drain<'_, T, W> {}
 impl<T: Send, W: Wait> Drop for Drain<'_, T, W> {
     #[inline]
     fn drop(&mut self) {
-        self.ring.advance(self.taken);
+        self.ring.advance(0);
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;

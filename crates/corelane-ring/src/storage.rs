@@ -79,6 +79,14 @@ impl HeapWords {
         &self.words[self.skipped..][first..][..count]
     }
 
+    /// Where the words lie, and how many there are.
+    #[cfg(not(loom))]
+    #[inline(always)]
+    pub(crate) fn as_plain(&self) -> (*const u64, usize) {
+        const { assert!(size_of::<AtomicU64>() == size_of::<u64>()) };
+        (self.range(0, self.len).as_ptr().cast(), self.len)
+    }
+
     #[inline(always)]
     fn at(&self, index: usize) -> &AtomicU64 {
         &self.words[self.skipped + index]

@@ -21,6 +21,12 @@ use std::sync::{Mutex as MutexForm, MutexGuard};
 #[cfg(loom)]
 use loom::sync::{Mutex as MutexForm, MutexGuard};
 
+impl<T: Default> Default for Mutex<T> {
+    fn default() -> Self {
+        Self::new(T::default())
+    }
+}
+
 impl<T> Mutex<T> {
     pub(crate) fn new(value: T) -> Self {
         Self(MutexForm::new(value))

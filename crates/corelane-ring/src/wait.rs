@@ -1,11 +1,18 @@
-//! How the ends of a typed ring wait for each other: a strategy, and the event they wait on.
+//! How the ends of a typed ring wait for each other: the strategies, and the event they wait on.
 //!
-//! The ring knows no operating system: a strategy that sleeps implements [`Wait`] elsewhere. What
-//! is here is the protocol that loses no wake-up (RB-7).
+//! The ring knows no operating system: a strategy that sleeps implements [`Wait`] elsewhere, and
+//! one that tells the time implements [`Clock`] too. What is here is the protocol that loses no
+//! wake-up (RB-7).
 
 use core::time::Duration;
 
 use crate::sync::{AtomicU32, Ordering, fence, spin_loop};
+
+mod event;
+mod tasks;
+
+pub(crate) use event::Event;
+pub(crate) use tasks::Ticket;
 
 /// A way to wait.
 ///
@@ -22,9 +29,14 @@ pub trait Wait: Send + Sync + 'static {
 
     /// Sleeps until woken, or until `word` differs from `seen`, or `timeout` passes. May return
     /// without a reason.
+    ///
+    /// Whether `word` still is `seen` must be checked in one step with going to sleep, as seen
+    /// from [`wake`](Self::wake): a futex does so in the kernel, a condition variable under its
+    /// lock.
     fn sleep(&self, word: &SleepWord, seen: u32, timeout: Option<Duration>);
 
-    /// Wakes up to `count` sleepers of `word`.
+    /// Wakes at least `count` of those that sleep on `word`, or all if they are fewer. The word
+    /// was changed before. Waking more than `count` costs time and breaks nothing.
     fn wake(&self, word: &SleepWord, count: u32);
 
     /// The fence of the side that wakes, between what it published and its look for sleepers.
@@ -33,21 +45,55 @@ pub trait Wait: Send + Sync + 'static {
     /// load on both sides. An implementation that has an asymmetric barrier makes this one light.
     #[inline(always)]
     fn fence_waker(&self) {
+        // E1: pairs with E2.
         fence(Ordering::SeqCst);
     }
 
     /// The fence of the side that sleeps, between the announcement and its last look.
     #[inline(always)]
     fn fence_sleeper(&self) {
+        // E2: pairs with E1.
         fence(Ordering::SeqCst);
     }
 }
 
-/// The word that sleepers wait on.
+/// A clock that a timed wait reads. Only strategies that have one can wait with a timeout.
+pub trait Clock {
+    /// The time since some fixed moment; it never goes back.
+    fn now(&self) -> Duration;
+}
+
+/// The word that sleepers wait on: it changes with every wake-up.
+///
+/// A strategy reads it, and gives its address to the operating system; the ring alone writes it.
 #[derive(Debug, Default)]
 pub struct SleepWord(AtomicU32);
 
+impl SleepWord {
+    /// The word now; what happened before its last change is visible afterwards.
+    #[inline]
+    pub fn load(&self) -> u32 {
+        // E4: pairs with E3.
+        self.0.load(Ordering::Acquire)
+    }
+
+    /// The word as the operating system's sleep and wake calls take it, for example a futex.
+    #[cfg(not(loom))]
+    #[inline]
+    pub fn as_futex(&self) -> &AtomicU32 {
+        &self.0
+    }
+
+    fn change(&self) {
+        // E3: pairs with E4; whoever sees the change sees what was published before it.
+        self.0.fetch_add(1, Ordering::Release);
+    }
+}
+
 /// Spins for ever; right when every end has a core of its own.
+///
+/// It has no clock, so there are no timed waits with it. A future that waits with it asks to be
+/// polled again at once.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Spin;
 
@@ -63,35 +109,4 @@ impl Wait for Spin {
     fn sleep(&self, _word: &SleepWord, _seen: u32, _timeout: Option<Duration>) {}
 
     fn wake(&self, _word: &SleepWord, _count: u32) {}
-}
-
-/// What one side of a ring waits for: messages, or room.
-#[derive(Debug)]
-pub(crate) struct Event<W> {
-    wait: W,
-}
-
-impl<W: Wait> Event<W> {
-    pub(crate) fn new(wait: W) -> Self {
-        Self { wait }
-    }
-
-    /// Call after publishing: wakes up to `count` of those that sleep. Free when `W` never sleeps.
-    #[inline(always)]
-    pub(crate) fn notify(&self, _count: u32) {}
-
-    /// Wakes everybody, for the end of the other side.
-    pub(crate) fn notify_all(&self) {}
-
-    /// Looks with `ready` until it answers, waiting in between as the strategy says.
-    pub(crate) fn wait_until<R>(&self, mut ready: impl FnMut() -> Option<R>) -> R {
-        let mut looks = 0;
-        loop {
-            if let Some(answer) = ready() {
-                return answer;
-            }
-            self.wait.idle(looks);
-            looks = looks.saturating_add(1);
-        }
-    }
 }

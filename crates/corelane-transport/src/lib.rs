@@ -22,6 +22,7 @@ mod endpoint;
 mod envelope;
 mod event_count;
 mod port;
+pub mod strategy;
 mod wait;
 
 pub use endpoint::{Endpoint, Message, ReceiveError, SendError};

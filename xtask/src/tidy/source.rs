@@ -86,6 +86,7 @@ impl RustSource {
 pub(super) fn package_folder(path: &str) -> &str {
     let depth = match path.split('/').next() {
         Some("crates") => 2,
+        Some("benches") if path.starts_with("benches/peers/") => 2,
         Some("xtask") => 1,
         _ => return "",
     };

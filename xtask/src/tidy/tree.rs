@@ -5,8 +5,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-/// Folders that hold nothing of ours: build output, version control, the rivals' own workspace.
-const SKIPPED: &[&str] = &["target", ".git", "benches/peers", "node_modules"];
+/// Folders that hold nothing of ours: build output and version control.
+const SKIPPED: &[&str] = &["target", ".git", "node_modules"];
 
 /// Endings whose text some check reads; other files count only as targets of links.
 const TEXT_ENDINGS: &[&str] = &[".rs", ".md", ".toml"];

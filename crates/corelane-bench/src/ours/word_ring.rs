@@ -1,10 +1,11 @@
 //! `corelane_ring::latency`: fixed slots of words, the commit word in the record's own line.
 
-use std::any::Any;
+use std::slice;
 
+use bytemuck::Zeroable;
 use corelane_ring::{HeapWords, Shape, latency};
 
-use crate::peer::{Ends, Message, Peer, Receiver, Sender};
+use crate::peer::{Ends, Payload, Peer, Receiver, Sender};
 
 /// The word ring over the heap. It has no batches.
 #[derive(Debug, Clone, Copy)]
@@ -16,29 +17,12 @@ pub struct WordSender(latency::Producer<HeapWords, HeapWords>);
 /// Its receiving end.
 pub struct WordReceiver(latency::Consumer<HeapWords, HeapWords>);
 
-/// The words of a message. Only those that the workloads send have any.
-#[inline(always)]
-fn words_of(message: &mut dyn Any) -> &mut [u64] {
-    macro_rules! downcast {
-        ($($words:expr),*) => {$(
-            if message.is::<Message<{ $words }>>() {
-                let message = message.downcast_mut::<Message<{ $words }>>();
-                return message.expect("because it is one").words_mut();
-            }
-        )*};
-    }
-    downcast!(1, 8, 32, 512);
-    let number = message.downcast_mut::<u64>();
-    std::slice::from_mut(number.expect("because the workloads send messages and numbers only"))
-}
-
-impl<M: Copy + Default + Send + Sync + 'static> Sender<M> for WordSender {
+impl<M: Payload> Sender<M> for WordSender {
     #[inline]
-    fn try_send(&mut self, mut message: M) -> Result<(), M> {
+    fn try_send(&mut self, message: M) -> Result<(), M> {
         let Ok(mut claim) = self.0.claim() else { return Err(message) };
-        let words = words_of(&mut message);
-        claim.write(0, words);
-        claim.commit((words.len() * 8) as u32);
+        claim.write(0, bytemuck::cast_slice(slice::from_ref(&message.into_words())));
+        claim.commit(size_of::<M>() as u32);
         Ok(())
     }
 
@@ -46,23 +30,21 @@ impl<M: Copy + Default + Send + Sync + 'static> Sender<M> for WordSender {
         for sent in 0..count {
             // A message is made once there is room for it.
             let Ok(mut claim) = self.0.claim() else { return sent };
-            let mut message = make();
-            let words = words_of(&mut message);
-            claim.write(0, words);
-            claim.commit((words.len() * 8) as u32);
+            claim.write(0, bytemuck::cast_slice(slice::from_ref(&make().into_words())));
+            claim.commit(size_of::<M>() as u32);
         }
         count
     }
 }
 
-impl<M: Copy + Default + Send + Sync + 'static> Receiver<M> for WordReceiver {
+impl<M: Payload> Receiver<M> for WordReceiver {
     #[inline]
     fn try_recv(&mut self) -> Option<M> {
         let record = self.0.peek().expect("because the sender is no stranger")?;
-        let mut message = M::default();
-        record.read(0, words_of(&mut message));
+        let mut words = M::Words::zeroed();
+        record.read(0, bytemuck::cast_slice_mut(slice::from_mut(&mut words)));
         record.consume();
-        Some(message)
+        Some(M::from_words(words))
     }
 
     fn try_recv_many(&mut self, count: usize, take: &mut impl FnMut(&M)) -> usize {
@@ -71,20 +53,21 @@ impl<M: Copy + Default + Send + Sync + 'static> Receiver<M> for WordReceiver {
 }
 
 impl Peer for WordRing {
-    const NAME: &'static str = "corelane word ring";
+    const NAME: &'static str = "corelane latency";
     const HAS_BATCHES: bool = false;
     const ENDS_MAX: (usize, usize) = (1, 1);
 
-    type Sender<M: Copy + Default + Send + Sync + 'static> = WordSender;
-    type Receiver<M: Copy + Default + Send + Sync + 'static> = WordReceiver;
+    type Sender<M: Payload> = WordSender;
+    type Receiver<M: Payload> = WordReceiver;
 
-    fn open<M: Copy + Default + Send + Sync + 'static>(
+    fn open<M: Payload>(
         capacity: usize,
         senders: usize,
         receivers: usize,
     ) -> Ends<Self::Sender<M>, Self::Receiver<M>> {
         assert_eq!((senders, receivers), (1, 1), "the ring has one end of each kind");
-        let slot_words = 1 + size_of::<M>().div_ceil(8);
+        // Whole lines, so that no two records share one.
+        let slot_words = (1 + size_of::<M>().div_ceil(8)).next_multiple_of(8);
         let shape = Shape::new(capacity.next_power_of_two().max(2), slot_words);
         let shape = shape.expect("because no workload asks for more than a ring can have");
         let data = HeapWords::new(shape.data_words());

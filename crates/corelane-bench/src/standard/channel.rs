@@ -2,7 +2,9 @@
 
 use std::sync::mpsc::{Receiver as StdEnd, SyncSender, TrySendError, sync_channel};
 
-use crate::peer::{Ends, Peer, Receiver, Sender, SleepingPeer, SleepingReceiver, SleepingSender};
+use crate::peer::{
+    Ends, Payload, Peer, Receiver, Sender, SleepingPeer, SleepingReceiver, SleepingSender,
+};
 
 /// The bounded channel of the standard library. It has no batches.
 #[derive(Debug, Clone, Copy)]
@@ -46,10 +48,10 @@ impl Peer for StdChannel {
     const HAS_BATCHES: bool = false;
     const ENDS_MAX: (usize, usize) = (usize::MAX, 1);
 
-    type Sender<M: Copy + Default + Send + Sync + 'static> = StdSender<M>;
-    type Receiver<M: Copy + Default + Send + Sync + 'static> = StdReceiver<M>;
+    type Sender<M: Payload> = StdSender<M>;
+    type Receiver<M: Payload> = StdReceiver<M>;
 
-    fn open<M: Copy + Default + Send + Sync + 'static>(
+    fn open<M: Payload>(
         capacity: usize,
         senders: usize,
         receivers: usize,

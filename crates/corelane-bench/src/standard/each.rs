@@ -4,7 +4,7 @@ use std::sync::mpsc::sync_channel;
 
 use crate::{
     fanout_peer::{FanoutMessage, FanoutPeer},
-    peer::{Delivery, Ends, Peer, Sender},
+    peer::{Delivery, Ends, Payload, Peer, Sender},
     standard::{StdReceiver, StdSender},
 };
 
@@ -60,10 +60,10 @@ impl Peer for StdEach {
     const HAS_BATCHES: bool = false;
     const ENDS_MAX: (usize, usize) = (1, usize::MAX);
 
-    type Sender<M: Copy + Default + Send + Sync + 'static> = StdEachSender<M>;
-    type Receiver<M: Copy + Default + Send + Sync + 'static> = StdReceiver<M>;
+    type Sender<M: Payload> = StdEachSender<M>;
+    type Receiver<M: Payload> = StdReceiver<M>;
 
-    fn open<M: Copy + Default + Send + Sync + 'static>(
+    fn open<M: Payload>(
         capacity: usize,
         senders: usize,
         receivers: usize,

@@ -19,9 +19,9 @@ use crate::{
 };
 
 /// Messages that a cursor may lag behind.
-const CAPACITY: u64 = 2048;
+const CAPACITY: u64 = 1024;
 /// Messages between two looks at the publisher's clock.
-const BURST: u64 = CAPACITY / 4;
+const BURST: u64 = CAPACITY / 2;
 /// Messages that are drained from a cursor before the next one's turn.
 const STRIDE: usize = 64;
 /// A single cursor gets so many times the messages, to take a comparable time.

@@ -1,8 +1,13 @@
 //! There and back while both ends sleep: what it costs to wake a thread, twice.
 //!
-//! That both slept is proven: the kernel counts the times that a thread gave up its CPU.
+//! Before each send an end stays awake for a moment, so that the other one, which may spin before it
+//! sleeps, is asleep by then; that time is taken off. That both slept is proven: the kernel counts
+//! the times that a thread gave up its CPU.
 
-use std::time::Instant;
+use std::{
+    hint,
+    time::{Duration, Instant},
+};
 
 use crate::{
     harness::{Job, Part, PassError, PassResult, Stage, Team},
@@ -10,6 +15,8 @@ use crate::{
     workload::{checksum_up_to, histogram, percentiles},
 };
 
+/// How long an end stays awake before it sends: longer than any queue spins before it sleeps.
+const DWELL: Duration = Duration::from_micros(100);
 /// Unmeasured round trips at the start.
 const WARM: u64 = 16;
 /// So many sleeps for each round trip prove that an end slept; a few may be cut short.
@@ -26,11 +33,13 @@ pub(crate) fn pass<P: SleepingPeer>(stage: &Stage, count: u64) -> Result<PassRes
         let mut histogram = histogram();
         let mut begin = Instant::now();
         for number in 1..=total {
+            dwell();
             let start = Instant::now();
             there.send(number);
             checksum = checksum.wrapping_add(back.recv());
+            let round_trip = start.elapsed().saturating_sub(DWELL);
             match number > WARM {
-                true => histogram.saturating_record(start.elapsed().as_nanos() as u64),
+                true => histogram.saturating_record(round_trip.as_nanos() as u64),
                 false => begin = Instant::now(),
             }
         }
@@ -40,7 +49,9 @@ pub(crate) fn pass<P: SleepingPeer>(stage: &Stage, count: u64) -> Result<PassRes
     let echo: Job<'_> = Box::new(move |line, patience| {
         line.meet(patience)?;
         for _ in 0..total {
-            echo_out.send(echo_in.recv());
+            let number = echo_in.recv();
+            dwell();
+            echo_out.send(number);
         }
         Ok(Part::default())
     });
@@ -52,6 +63,14 @@ pub(crate) fn pass<P: SleepingPeer>(stage: &Stage, count: u64) -> Result<PassRes
     let histogram = team.parts.swap_remove(0).histogram;
     let values = histogram.iter().flat_map(percentiles).collect();
     Ok(PassResult { values, wall, uses: team.uses, histogram })
+}
+
+/// Stays awake until the other end sleeps for sure.
+fn dwell() {
+    let start = Instant::now();
+    while start.elapsed() < DWELL {
+        hint::spin_loop();
+    }
 }
 
 /// Refuses a pass in which the end that slept less did not sleep at nearly every round trip.

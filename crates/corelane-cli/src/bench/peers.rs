@@ -1,14 +1,13 @@
 //! Which queues `corelane bench` measures: ours, the limits they are held against, the rivals.
 
 use corelane_bench::{
-    HandOver, Pooled, Suite,
-    ours::WordRing,
+    HandOver, Pooled, Suite, ours,
     standard::{EventFd, Parking, Pipe, SeqPacket, StdChannel, StdEach, UnixPair},
 };
 
 /// Adds all peers that have a row for the suite's options.
 pub(super) fn add(suite: &mut Suite, has_rivals: bool) {
-    add_ours(suite);
+    ours::add_all(suite);
     add_limits(suite);
     if has_rivals {
         suite.add_queue::<StdChannel>();
@@ -20,11 +19,6 @@ pub(super) fn add(suite: &mut Suite, has_rivals: bool) {
 /// Whether a peer of this name is ours.
 pub(super) fn is_ours(name: &str) -> bool {
     name.starts_with("corelane ")
-}
-
-fn add_ours(suite: &mut Suite) {
-    suite.add_queue::<WordRing>();
-    suite.add_bulk::<Pooled<WordRing>>();
 }
 
 /// What the machine gives without any ring; without it a figure cannot be read.

@@ -12,8 +12,7 @@ use corelane_transport::AgentId;
 use hdrhistogram::Histogram;
 
 use super::{assets, fabric::Fabric};
-use crate::interrupt::Interrupt;
-use crate::terminal;
+use crate::{interrupt::Interrupt, terminal};
 
 /// Feature id of the digits.
 pub(super) const FEATURE: u32 = 1;

@@ -18,7 +18,10 @@ pub(super) struct Lane {
     /// Position after the last message; the producer's (P51).
     pub(super) tail: OwnLine<AtomicU64>,
     /// Position of the next message; moved by consumers (C52).
-    pub(super) head: OwnLine<AtomicU64>,
+    head: OwnLine<AtomicU64>,
+    /// A position that the head has reached; raised by consumers in strides (C57), so that a
+    /// producer that waits for room does not take the head's line from them at every message.
+    released: OwnLine<AtomicU64>,
     pub(super) is_producer_gone: AtomicBool,
     words: HeapWords,
     slot_words: usize,
@@ -30,6 +33,7 @@ impl Lane {
         Self {
             tail: OwnLine::default(),
             head: OwnLine::default(),
+            released: OwnLine::default(),
             is_producer_gone: AtomicBool::new(false),
             words: HeapWords::new(slots as usize * slot_words),
             slot_words,
@@ -52,6 +56,52 @@ impl Lane {
     pub(super) fn copy<T: Pod>(&self, position: u64, slots: u64) -> T {
         let start = self.start(position, slots);
         words::read(&self.words, start)
+    }
+
+    /// Position of the next message, as it was a moment ago.
+    #[inline(always)]
+    pub(super) fn head(&self) -> u64 {
+        // No order is needed: the compare-and-swap tells whether it was the newest.
+        self.head.load(Ordering::Relaxed)
+    }
+
+    /// Moves the head over `count` messages, of which copies were made; the head as it is if
+    /// somebody else did.
+    #[inline(always)]
+    pub(super) fn take(&self, head: u64, count: u64) -> Result<u64, u64> {
+        // C52: the copies were made before, and with those of whoever moved the head earlier they
+        // come before C57. RB-50: the head only grows, so when it still is `head`, the producer
+        // did not come round to the slots.
+        let (order, relaxed) = (Ordering::AcqRel, Ordering::Relaxed);
+        self.head.compare_exchange_weak(head, head + count, order, relaxed)
+    }
+
+    /// Tells the producer of the room behind the head when that has entered another quarter of
+    /// the lap; whether it did.
+    #[inline(always)]
+    pub(super) fn release(&self, head: u64, count: u64, slots: u64) -> bool {
+        let quarter_shift = (slots.trailing_zeros()).saturating_sub(2);
+        let is_due = head >> quarter_shift != (head + count) >> quarter_shift;
+        if is_due {
+            // C57: pairs with P52.
+            self.released.fetch_max(head + count, Ordering::Release);
+        }
+        is_due
+    }
+
+    /// Tells the producer of all room, when nothing is left; whether it did.
+    pub(super) fn release_all(&self) -> bool {
+        // Acquire, so that all copies before the head come before C57.
+        let head = self.head.load(Ordering::Acquire);
+        // C57: pairs with P52.
+        self.released.load(Ordering::Relaxed) < head
+            && self.released.fetch_max(head, Ordering::Release) < head
+    }
+
+    /// How far the producer may count on room.
+    pub(super) fn released(&self) -> u64 {
+        // P52: pairs with C57; whoever took a message before there had copied it.
+        self.released.load(Ordering::Acquire)
     }
 
     /// Whether nothing is in it and nothing will come.

@@ -1,0 +1,60 @@
+//! `corelane_ring::mpsc`: many to one, in the order of the claims.
+
+use corelane_ring::{Spin, mpsc};
+
+use crate::peer::{Ends, Payload, Peer, Receiver, Sender};
+
+const POSSIBLE: &str = "because no workload asks for more than a ring can have";
+
+/// The ring, spinning.
+#[derive(Debug, Clone, Copy)]
+pub struct Mpsc;
+
+/// Its sending end.
+pub struct MpscSender<M: Payload>(mpsc::Producer<M, Spin>);
+
+/// Its receiving end.
+pub struct MpscReceiver<M: Payload>(mpsc::Consumer<M, Spin>);
+
+impl<M: Payload> Sender<M> for MpscSender<M> {
+    #[inline]
+    fn try_send(&mut self, message: M) -> Result<(), M> {
+        self.0.try_send(message).map_err(|error| error.into_inner())
+    }
+
+    #[inline]
+    fn try_send_many(&mut self, count: usize, make: &mut impl FnMut() -> M) -> usize {
+        self.0.send_many((0..count).map(|_| make()))
+    }
+}
+
+impl<M: Payload> Receiver<M> for MpscReceiver<M> {
+    #[inline]
+    fn try_recv(&mut self) -> Option<M> {
+        self.0.try_recv().ok()
+    }
+
+    #[inline]
+    fn try_recv_many(&mut self, count: usize, take: &mut impl FnMut(&M)) -> usize {
+        self.0.recv_with(count, |message| take(&message))
+    }
+}
+
+impl Peer for Mpsc {
+    const NAME: &'static str = "corelane mpsc";
+    const HAS_BATCHES: bool = true;
+    const ENDS_MAX: (usize, usize) = (usize::MAX, 1);
+
+    type Sender<M: Payload> = MpscSender<M>;
+    type Receiver<M: Payload> = MpscReceiver<M>;
+
+    fn open<M: Payload>(
+        capacity: usize,
+        senders: usize,
+        receivers: usize,
+    ) -> Ends<Self::Sender<M>, Self::Receiver<M>> {
+        assert_eq!(receivers, 1, "the ring has one receiver");
+        let (producer, consumer) = mpsc::channel(capacity, Spin).expect(POSSIBLE);
+        ((0..senders).map(|_| MpscSender(producer.clone())).collect(), vec![MpscReceiver(consumer)])
+    }
+}

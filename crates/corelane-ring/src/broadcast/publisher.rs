@@ -1,0 +1,336 @@
+//! The publishing end over words: one write for every subscriber.
+//!
+//! It knows neither types nor waiting; `typed.rs` adds both.
+
+use core::cell::Cell;
+use core::marker::PhantomData;
+
+use crate::storage::{ReadWords, WriteWords};
+use crate::sync::{Ordering, fence};
+
+use super::gating::{Cursor, Group};
+use super::shape::{CLOSED, CURSORS, INTENT, LogError, LogShape, TAIL, Verdict, cursor_generation};
+
+/// What happens to a reliable subscriber that lags while the publisher needs its room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum LagPolicy {
+    /// The publisher waits: a claim is refused until the subscriber has read on.
+    #[default]
+    Wait,
+    /// A subscriber that lags by `lag_max` records or more goes on as a lossy one.
+    Demote {
+        /// Records, from 1 to the slots of the log.
+        lag_max: u64,
+    },
+    /// A subscriber that lags by `lag_max` records or more receives nothing any more.
+    Evict {
+        /// Records, from 1 to the slots of the log.
+        lag_max: u64,
+    },
+}
+
+impl LagPolicy {
+    /// The verdict over a subscriber that holds the publisher back and lags by `lag`.
+    fn judge(self, lag: u64) -> Option<Verdict> {
+        match self {
+            Self::Demote { lag_max } if lag >= lag_max => Some(Verdict::Demoted),
+            Self::Evict { lag_max } if lag >= lag_max => Some(Verdict::Evicted),
+            _ => None,
+        }
+    }
+
+    fn check(self, slots: usize) -> Result<(), LogError> {
+        match self {
+            Self::Demote { lag_max } | Self::Evict { lag_max }
+                if !(1..=slots as u64).contains(&lag_max) =>
+            {
+                Err(LogError::LagLimit { lag_max, slots })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What a publisher counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct PublisherCounts {
+    /// Reliable subscribers that were demoted to lossy.
+    pub demoted: u64,
+    /// Reliable subscribers that were evicted.
+    pub evicted: u64,
+    /// Cursors seen outside of what is possible (RB-24).
+    pub clamped: u64,
+    /// Looks at every cursor.
+    pub scans: u64,
+    /// Claims refused because a subscriber holds its room.
+    pub refused: u64,
+}
+
+/// The log has less room than was asked for.
+#[derive(Debug, thiserror::Error, PartialEq, Eq, Clone, Copy)]
+#[error("claim of {asked} records exceeds the free room={free}: claim less, or wait")]
+pub struct ClaimError {
+    /// Records asked for.
+    pub asked: usize,
+    /// Records that there is room for.
+    pub free: usize,
+}
+
+/// The publishing end over words. Lock-free and wait-free; only adding a group allocates.
+#[derive(Debug)]
+pub struct WordPublisher<D: WriteWords, C> {
+    shape: LogShape,
+    policy: LagPolicy,
+    data: D,
+    groups: Vec<Group<C>>,
+    seats: usize,
+    tail: u64,
+    /// It may write below this without another look at anything.
+    limit: u64,
+    intent: u64,
+    /// The lowest cursor of the last scan, and not above the tail of then.
+    slowest: u64,
+    /// Group and seat of the subscriber that the last refused claim ran into.
+    blocker: Option<(usize, usize)>,
+    counts: PublisherCounts,
+    is_not_sync: PhantomData<Cell<()>>,
+}
+
+impl<D: WriteWords, C: ReadWords> WordPublisher<D, C> {
+    /// Makes the publisher of a fresh log: the storage must be zeroed.
+    ///
+    /// # Errors
+    /// - [`LogError::StorageTooSmall`]: the storage does not fit the shape.
+    /// - [`LogError::LagLimit`]: the policy does not fit the shape.
+    pub fn new(shape: LogShape, policy: LagPolicy, data: D) -> Result<Self, LogError> {
+        shape.check("data", data.len(), shape.data_words())?;
+        policy.check(shape.slots())?;
+        Ok(Self {
+            shape,
+            policy,
+            data,
+            groups: Vec::new(),
+            seats: 0,
+            tail: 0,
+            limit: 0,
+            intent: 0,
+            slowest: 0,
+            blocker: None,
+            counts: PublisherCounts::default(),
+            is_not_sync: PhantomData,
+        })
+    }
+
+    /// Adds a zeroed storage for as many cursors as it holds, and returns its first seat.
+    ///
+    /// Nobody may join in it before this returned.
+    ///
+    /// # Errors
+    /// - [`LogError::StorageTooSmall`]: it holds no cursor.
+    /// - [`LogError::NoSeat`]: with it there are more seats than the shape allows.
+    pub fn add_group(&mut self, cursors: C) -> Result<usize, LogError> {
+        self.shape.check("cursors", cursors.len(), LogShape::group_words(1))?;
+        let (first, end) = (self.seats, self.seats + cursors.len() - CURSORS);
+        if end > self.shape.subscribers_max() {
+            return Err(LogError::NoSeat { max: self.shape.subscribers_max() });
+        }
+        self.groups.push(Group::new(cursors, first..end));
+        self.seats = end;
+        Ok(first)
+    }
+
+    /// Claims room for `count` records; what is put into it is published by one commit. Dropping
+    /// the claim without a commit publishes nothing (RB-3).
+    ///
+    /// # Errors
+    /// - [`ClaimError`]: there is less room; nothing is lost.
+    #[inline(always)]
+    pub fn claim(&mut self, count: usize) -> Result<WordClaim<'_, D, C>, ClaimError> {
+        if self.tail + count as u64 > self.limit {
+            self.refresh(count)?;
+        }
+        Ok(WordClaim { room: count as u64, written: 0, log: self })
+    }
+
+    /// Records published so far.
+    pub fn published(&self) -> u64 {
+        self.tail
+    }
+
+    /// The shape of the log.
+    pub fn shape(&self) -> LogShape {
+        self.shape
+    }
+
+    /// What was counted so far.
+    pub fn counts(&self) -> PublisherCounts {
+        self.counts
+    }
+
+    /// Tells subscribers that no record follows. Publishing one opens the log again.
+    pub fn close(&mut self) {
+        // P22: pairs with C21; every record was published before.
+        self.data.store_release(TAIL, self.tail | CLOSED);
+    }
+
+    /// Records that can be claimed without a look at any cursor.
+    #[inline(always)]
+    pub(super) fn room_cached(&self) -> u64 {
+        self.limit - self.tail
+    }
+
+    /// Allows itself at least `count` more records, if it can.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn refresh(&mut self, count: usize) -> Result<(), ClaimError> {
+        let refusal = |room| ClaimError { asked: count, free: room as usize };
+        let slots = self.shape.slots() as u64;
+        if count as u64 > slots {
+            return Err(refusal(self.room_cached()));
+        }
+        // Positions below `needed` are about to be read for the last time.
+        let needed = self.shape.oldest(self.tail + count as u64);
+        if self.is_still_blocked(needed) {
+            self.counts.refused += 1;
+            return Err(refusal(self.room_cached()));
+        }
+        let step = self.shape.stride().max(count as u64);
+        if self.tail + count as u64 > self.intent {
+            self.intent = self.tail + step;
+            // P21: pairs with C21; the tail before it is visible to whoever sees this intent.
+            self.data.store_release(INTENT, self.intent);
+        }
+        // P23: pairs with C22: either a joiner sees the intent, or its join is seen below.
+        // With C23: whoever sees a payload word written after this sees the intent.
+        fence(Ordering::SeqCst);
+        let mut has_joined = false;
+        for group in &mut self.groups {
+            has_joined |= group.has_joined();
+        }
+        if has_joined || self.slowest < needed {
+            self.scan(needed);
+        }
+        self.limit = self.intent.min(self.slowest + slots);
+        if self.slowest < needed {
+            self.counts.refused += 1;
+            return Err(refusal(self.room_cached()));
+        }
+        Ok(())
+    }
+
+    /// Whether the subscriber that refused the last claim still stands in the way.
+    fn is_still_blocked(&self, needed: u64) -> bool {
+        let Some((group, seat)) = self.blocker else { return false };
+        let (word, gate) = (self.groups[group].word(seat), self.shape.gate(seat));
+        let cursor = Cursor::read(word, self.data.load_relaxed(gate), &self.shape, self.tail);
+        match cursor {
+            Cursor::Gates(position) => {
+                position < needed && self.policy.judge(self.tail - position).is_none()
+            }
+            _ => false,
+        }
+    }
+
+    /// Looks at every cursor and dismisses whoever stands in the way and lags too far.
+    fn scan(&mut self, needed: u64) {
+        self.counts.scans += 1;
+        let (mut low, mut high) = (u64::MAX, 0);
+        for group in &self.groups {
+            let (group_low, group_high) = group.extremes();
+            (low, high) = (low.min(group_low), high.max(group_high));
+        }
+        self.blocker = None;
+        self.slowest = low.min(self.tail);
+        let lowest = self.shape.oldest(self.tail).max(needed);
+        if self.slowest < lowest || high > self.tail + 1 {
+            self.slowest = self.scan_each(needed);
+        }
+        // P25: pairs with C20; whatever was read before a cursor moved was read before this.
+        // P24: pairs with C23; whoever sees a record written after this sees the verdict.
+        fence(Ordering::AcqRel);
+    }
+
+    /// The same, one cursor after the other. The lowest that counts.
+    #[cold]
+    fn scan_each(&mut self, needed: u64) -> u64 {
+        let mut slowest = self.tail;
+        for (index, group) in self.groups.iter().enumerate() {
+            for seat in group.seats() {
+                let (word, gate) = (group.word(seat), self.shape.gate(seat));
+                let verdict = self.data.load_relaxed(gate);
+                let position = match Cursor::read(word, verdict, &self.shape, self.tail) {
+                    Cursor::Ungated => continue,
+                    Cursor::Gates(position) => position,
+                    Cursor::Clamped(position) => {
+                        self.counts.clamped += 1;
+                        position
+                    }
+                };
+                let lag = self.tail - position;
+                if let Some(verdict) = self.policy.judge(lag).filter(|_| position < needed) {
+                    self.data.store_relaxed(gate, verdict.word(cursor_generation(word)));
+                    match verdict {
+                        Verdict::Demoted => self.counts.demoted += 1,
+                        Verdict::Evicted => self.counts.evicted += 1,
+                    }
+                } else if position < slowest {
+                    slowest = position;
+                    self.blocker = (position < needed).then_some((index, seat));
+                }
+            }
+        }
+        slowest
+    }
+
+    #[inline(always)]
+    fn publish(&mut self, count: u64) {
+        self.tail += count;
+        // P20: pairs with C21; the records are visible to whoever sees this tail.
+        self.data.store_release(TAIL, self.tail);
+    }
+}
+
+/// Room that is filled, then published at once.
+#[derive(Debug)]
+#[must_use = "nothing is published before the commit"]
+pub struct WordClaim<'a, D: WriteWords, C> {
+    log: &'a mut WordPublisher<D, C>,
+    written: u64,
+    room: u64,
+}
+
+impl<D: WriteWords, C: ReadWords> WordClaim<'_, D, C> {
+    /// Puts the next record; words that are not given keep what the slot held.
+    ///
+    /// # Panics
+    /// When the claim is full or the record too long: the caller knows both.
+    #[inline]
+    pub fn put(&mut self, record: &[u64]) {
+        assert!(record.len() <= self.log.shape.record_words(), "record exceeds the slot");
+        self.put_with(|data, start| data.write(start, record));
+    }
+
+    /// Puts the next record by `write`, which is given the index of its first word.
+    #[inline(always)]
+    pub(super) fn put_with(&mut self, write: impl FnOnce(&D, usize)) {
+        assert!(self.written < self.room, "claim is full");
+        write(&self.log.data, self.log.shape.record_start(self.log.tail + self.written));
+        self.written += 1;
+    }
+
+    /// Records that still fit.
+    pub fn remaining(&self) -> usize {
+        (self.room - self.written) as usize
+    }
+
+    /// Publishes what was put, all at once, and returns how many records that were.
+    #[inline(always)]
+    pub fn commit(self) -> usize {
+        if self.written > 0 {
+            self.log.publish(self.written);
+        }
+        self.written as usize
+    }
+}

@@ -1,0 +1,184 @@
+//! The typed receiving end of the broadcast in process; `typed.rs` has the other ends.
+
+use core::marker::PhantomData;
+
+use bytemuck::Pod;
+
+use crate::storage::HeapWords;
+use crate::sync::Arc;
+use crate::wait::Wait;
+
+#[cfg(not(loom))]
+use super::publisher::LagPolicy;
+use super::subscriber::{TryRecvError, WordSubscriber};
+use super::typed::{Shared, read_message};
+
+/// A receiving end. Lock-free; its calls without waiting are wait-free. It never allocates.
+#[derive(Debug)]
+pub struct Subscriber<T: Pod + Send, W: Wait> {
+    pub(super) log: WordSubscriber<HeapWords, HeapWords>,
+    pub(super) seat: Option<usize>,
+    pub(super) shared: Arc<Shared<W>>,
+    pub(super) messages: PhantomData<fn() -> T>,
+}
+
+impl<T: Pod + Send, W: Wait> Subscriber<T, W> {
+    /// Takes the next message.
+    ///
+    /// Room goes back to the publisher every quarter of a lap, and when nothing is left.
+    ///
+    /// # Errors
+    /// - [`TryRecvError`]: there is none, or the subscriber lost its place.
+    #[inline]
+    pub fn try_recv(&mut self) -> Result<T, TryRecvError> {
+        let released = self.log.released();
+        let message = self.log.try_recv_with(|data, start| read_message(data, start));
+        self.tell_released(released);
+        message
+    }
+
+    /// Takes the next message, waiting for one as long as it takes. May park.
+    ///
+    /// # Errors
+    /// - [`TryRecvError`]: the publisher is gone, or the subscriber lost its place; never
+    ///   [`TryRecvError::Empty`].
+    pub fn recv(&mut self) -> Result<T, TryRecvError> {
+        loop {
+            match self.try_recv() {
+                Err(TryRecvError::Empty) => self.wait_for_message(),
+                other => return other,
+            }
+        }
+    }
+
+    /// Takes up to `count` messages, of those that are there, as one batch, and gives each to
+    /// `take`; returns how many.
+    ///
+    /// # Errors
+    /// - [`TryRecvError`]: not a single one was there, or the subscriber lost its place before the
+    ///   first.
+    #[inline]
+    pub fn drain(&mut self, count: usize, take: impl FnMut(T)) -> Result<usize, TryRecvError> {
+        let released = self.log.released();
+        #[cfg(not(loom))]
+        if self.shared.policy == LagPolicy::Wait && self.log.is_reliable() {
+            let taken = self.drain_in_place(count, take);
+            self.tell_released(released);
+            return taken;
+        }
+        let taken = self.log.drain_with(count, |data, start| read_message(data, start), take);
+        self.tell_released(released);
+        taken
+    }
+
+    /// Takes up to `count` messages, of those that are there, and appends them to `messages`;
+    /// returns how many.
+    ///
+    /// # Errors
+    /// - as [`drain`](Self::drain).
+    pub fn recv_many(
+        &mut self,
+        messages: &mut Vec<T>,
+        count: usize,
+    ) -> Result<usize, TryRecvError> {
+        self.drain(count, |message| messages.push(message))
+    }
+
+    /// Gives the room of received messages back to the publisher now.
+    pub fn release(&mut self) {
+        let released = self.log.released();
+        self.log.release();
+        self.tell_released(released);
+    }
+
+    /// Sequence of the next message, counted from the first one published.
+    pub fn position(&self) -> u64 {
+        self.log.position()
+    }
+
+    /// Messages missed so far.
+    pub fn missed(&self) -> u64 {
+        self.log.missed()
+    }
+
+    /// Whether no message can escape this subscriber: it is reliable, and was not demoted.
+    pub fn is_reliable(&self) -> bool {
+        self.log.is_reliable()
+    }
+
+    /// Whether the publisher is gone; messages may be left.
+    pub fn is_closed(&self) -> bool {
+        self.log.is_closed()
+    }
+
+    /// Takes messages where they lie: in words that nobody writes the compiler may move whole
+    /// lines, which it may not with words that somebody could write.
+    #[cfg(not(loom))]
+    #[inline(always)]
+    fn drain_in_place(
+        &mut self,
+        count: usize,
+        mut take: impl FnMut(T),
+    ) -> Result<usize, TryRecvError> {
+        let (shape, data) = (self.shared.shape, &self.shared.data);
+        let ready = self.log.ready(count)?;
+        let mut left = ready;
+        while left > 0 {
+            let position = self.log.position();
+            let run = left.min(shape.run(position)).min(shape.stride());
+            let (start, words) =
+                (shape.record_start(position), run as usize * shape.record_words());
+            // SAFETY: RB-20: these records are published (C21) and not released, and nobody is
+            // dismissed under this policy; the words are written by the publisher alone, and are
+            // read no more once `Taken` releases them.
+            let records = unsafe { super::raw::words(data, start, words) };
+            let mut taken = Taken { log: &mut self.log, count: 0 };
+            for message in bytemuck::cast_slice::<u64, T>(records) {
+                taken.count += 1;
+                take(*message);
+            }
+            left -= run;
+        }
+        Ok(ready as usize)
+    }
+
+    #[inline(always)]
+    fn tell_released(&self, before: u64) {
+        if W::SLEEPS && self.log.released() != before {
+            self.shared.room.notify(1);
+        }
+    }
+
+    #[cold]
+    fn wait_for_message(&mut self) {
+        let shared = self.shared.clone();
+        shared.messages.wait_until(|| (self.log.refresh() > 0 || self.is_closed()).then_some(()));
+    }
+}
+
+/// Messages taken so far, also when their taker panics.
+#[cfg(not(loom))]
+struct Taken<'a> {
+    log: &'a mut WordSubscriber<HeapWords, HeapWords>,
+    count: u64,
+}
+
+#[cfg(not(loom))]
+impl Drop for Taken<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.log.advance(self.count);
+    }
+}
+
+impl<T: Pod + Send, W: Wait> Drop for Subscriber<T, W> {
+    fn drop(&mut self) {
+        // First, so that the last one leaves no room behind for a message that nobody gets.
+        self.shared.listener_leaves();
+        self.log.leave();
+        if let Some(seat) = self.seat {
+            self.shared.seats().push(seat);
+        }
+        self.shared.room.notify_all();
+    }
+}

@@ -1,0 +1,231 @@
+//! The size of a broadcast log, where its words lie, and what they say. Checked once, at creation.
+
+use thiserror::Error;
+
+/// Most records that a log holds.
+pub const SLOTS_MAX: usize = 1 << 30;
+/// Most words of one record (64 KiB).
+pub const RECORD_WORDS_MAX: usize = 8 << 10;
+/// Most reliable subscribers of one log at a time.
+pub const SUBSCRIBERS_MAX: usize = 1 << 16;
+/// Positions are below this: 45 years at 50 million records a second.
+pub const POSITION_MAX: u64 = POSITION_MASK - 1;
+
+/// Words on one pair of cache lines.
+const WORDS_PER_PAIR: usize = 16;
+/// Position after the last record published; written by the publisher (P20).
+pub(super) const TAIL: usize = 0;
+/// Added to the tail when the publisher is gone (P22): one look tells both, so that a subscriber
+/// that finds nothing takes the publisher's line once and not twice.
+pub(super) const CLOSED: u64 = 1 << 63;
+/// The publisher writes no position from here on; on a line of its own, because it changes seldom
+/// and the tail always (P21).
+pub(super) const INTENT: usize = WORDS_PER_PAIR;
+/// Verdicts over reliable subscribers, one word each; written by the publisher (P24).
+const GATES: usize = 2 * WORDS_PER_PAIR;
+
+/// Counts the joins of a group of cursors; written by whoever serialises them (C22).
+pub(super) const JOINS: usize = 0;
+/// The first cursor of a group, on the next line.
+pub(super) const CURSORS: usize = 8;
+
+const POSITION_MASK: u64 = (1 << GENERATION_SHIFT) - 1;
+const GENERATION_SHIFT: u32 = 56;
+const VERDICT_SHIFT: u32 = 8;
+
+/// Number and size of a log's records, and how many reliable subscribers it may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogShape {
+    slots: usize,
+    record_words: usize,
+    subscribers_max: usize,
+}
+
+/// Why a log cannot be made or joined.
+#[derive(Debug, Error, PartialEq, Eq, Clone, Copy)]
+#[non_exhaustive]
+pub enum LogError {
+    /// The number of slots is not usable.
+    #[error("slots={0} is not a power of two from 2 to {SLOTS_MAX}: choose one that is")]
+    Slots(usize),
+    /// The size of a record is not usable.
+    #[error("record_words={0} is not from 1 to {RECORD_WORDS_MAX}: choose a size in that range")]
+    RecordWords(usize),
+    /// The number of reliable subscribers is not usable.
+    #[error("subscribers_max={0} is above {SUBSCRIBERS_MAX}: choose fewer, or use lossy ones")]
+    SubscribersMax(usize),
+    /// The lag limit is not usable.
+    #[error("lag_max={lag_max} is not from 1 to slots={slots}: choose one in that range")]
+    LagLimit {
+        /// What was asked for.
+        lag_max: u64,
+        /// Records that the log holds.
+        slots: usize,
+    },
+    /// The storage is smaller than the shape asks for.
+    #[error("{what} has {found} words where the log needs {needed}: give it that many")]
+    StorageTooSmall {
+        /// Which storage.
+        what: &'static str,
+        /// Words it has.
+        found: usize,
+        /// Words it needs.
+        needed: usize,
+    },
+    /// Every seat for a reliable subscriber is taken.
+    #[error("all {max} seats for reliable subscribers are taken: let one leave, or join as lossy")]
+    NoSeat {
+        /// Reliable subscribers that the log was made for.
+        max: usize,
+    },
+}
+
+impl LogShape {
+    /// A log of `slots` records (a power of two) of `record_words` words, with at most
+    /// `subscribers_max` reliable subscribers at a time; lossy ones are not limited.
+    ///
+    /// # Errors
+    /// - [`LogError::Slots`], [`LogError::RecordWords`], [`LogError::SubscribersMax`]: out of
+    ///   range.
+    pub const fn new(
+        slots: usize,
+        record_words: usize,
+        subscribers_max: usize,
+    ) -> Result<Self, LogError> {
+        if slots < 2 || slots > SLOTS_MAX || !slots.is_power_of_two() {
+            return Err(LogError::Slots(slots));
+        }
+        if record_words == 0 || record_words > RECORD_WORDS_MAX {
+            return Err(LogError::RecordWords(record_words));
+        }
+        if subscribers_max > SUBSCRIBERS_MAX {
+            return Err(LogError::SubscribersMax(subscribers_max));
+        }
+        Ok(Self { slots, record_words, subscribers_max })
+    }
+
+    /// Number of records that the log holds.
+    #[inline(always)]
+    pub const fn slots(&self) -> usize {
+        self.slots
+    }
+
+    /// Words of a record.
+    #[inline(always)]
+    pub const fn record_words(&self) -> usize {
+        self.record_words
+    }
+
+    /// Most reliable subscribers at a time.
+    pub const fn subscribers_max(&self) -> usize {
+        self.subscribers_max
+    }
+
+    /// Words that the publisher's storage must have.
+    pub const fn data_words(&self) -> usize {
+        self.records_first() + self.slots * self.record_words
+    }
+
+    /// Words that the storage of a group of `count` cursors must have.
+    pub const fn group_words(count: usize) -> usize {
+        CURSORS + count
+    }
+
+    /// Steps in which the intent is raised and cursors are published: a quarter of a lap.
+    #[inline(always)]
+    pub(super) const fn stride(&self) -> u64 {
+        if self.slots < 8 { 1 } else { self.slots as u64 / 4 }
+    }
+
+    /// Index of the verdict over the subscriber in `seat`.
+    pub(super) const fn gate(&self, seat: usize) -> usize {
+        GATES + seat
+    }
+
+    const fn records_first(&self) -> usize {
+        GATES + self.subscribers_max.next_multiple_of(WORDS_PER_PAIR)
+    }
+
+    /// Index of the first word of the record at `position`.
+    #[inline(always)]
+    pub(super) const fn record_start(&self, position: u64) -> usize {
+        self.records_first() + (position as usize & (self.slots - 1)) * self.record_words
+    }
+
+    /// Records from `position` on that lie in a row, before the memory begins anew.
+    #[inline(always)]
+    pub(super) const fn run(&self, position: u64) -> u64 {
+        (self.slots - (position as usize & (self.slots - 1))) as u64
+    }
+
+    /// The oldest position that no write below `intent` can have damaged.
+    #[inline(always)]
+    pub(super) const fn oldest(&self, intent: u64) -> u64 {
+        intent.saturating_sub(self.slots as u64)
+    }
+
+    pub(super) const fn check(
+        &self,
+        what: &'static str,
+        found: usize,
+        needed: usize,
+    ) -> Result<(), LogError> {
+        if found < needed {
+            return Err(LogError::StorageTooSmall { what, found, needed });
+        }
+        Ok(())
+    }
+}
+
+/// A cursor word: the generation of the seat's owner, and its position plus one; no position means
+/// that the seat is free, so that zeroed words are free seats.
+#[inline(always)]
+pub(super) const fn cursor_word(generation: u8, position: u64) -> u64 {
+    (generation as u64) << GENERATION_SHIFT | position.wrapping_add(1) & POSITION_MASK
+}
+
+/// The cursor word of a seat that `generation` has left.
+pub(super) const fn free_word(generation: u8) -> u64 {
+    (generation as u64) << GENERATION_SHIFT
+}
+
+/// The position in a cursor word; the highest number there is when the seat is free.
+#[inline(always)]
+pub(super) const fn cursor_position(word: u64) -> u64 {
+    (word & POSITION_MASK).wrapping_sub(1)
+}
+
+/// The generation in a cursor word.
+#[inline(always)]
+pub(super) const fn cursor_generation(word: u64) -> u8 {
+    (word >> GENERATION_SHIFT) as u8
+}
+
+/// What the publisher decided about a subscriber that lagged too far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Verdict {
+    Demoted = 1,
+    Evicted = 2,
+}
+
+impl Verdict {
+    /// The gate word that tells it to the owner of `generation`. Zero says nothing to anybody.
+    #[inline(always)]
+    pub(super) const fn word(self, generation: u8) -> u64 {
+        (self as u64) << VERDICT_SHIFT | generation as u64
+    }
+
+    /// What a gate word tells the owner of `generation`.
+    #[inline(always)]
+    pub(super) const fn of(word: u64, generation: u8) -> Option<Self> {
+        if word as u8 != generation {
+            return None;
+        }
+        match word >> VERDICT_SHIFT {
+            0 => None,
+            1 => Some(Self::Demoted),
+            _ => Some(Self::Evicted),
+        }
+    }
+}

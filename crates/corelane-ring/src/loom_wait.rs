@@ -1,0 +1,256 @@
+//! Models of the event: no wake-up is lost (RB-7), by threads, time limits and futures.
+//!
+//! The strategy sleeps on loom's condition variable, which wakes no more than it is asked to, so
+//! a lost wake-up is a deadlock, which loom reports.
+
+use core::task::{Context, Poll, Waker};
+use core::time::Duration;
+use std::task::Wake;
+
+use loom::thread;
+
+use crate::sync::{Arc, AtomicU32, Condvar, Mutex, Ordering};
+use crate::wait::{Clock, Event, SleepWord, Ticket, Wait};
+
+/// Sleeps at the first look that finds nothing.
+#[derive(Debug, Default)]
+pub(crate) struct Parked {
+    gate: Mutex<u64>,
+    changed: Condvar,
+}
+
+impl Wait for Parked {
+    const SLEEPS: bool = true;
+
+    fn idle(&self, _looks: u32) -> bool {
+        true
+    }
+
+    fn sleep(&self, word: &SleepWord, seen: u32, timeout: Option<Duration>) {
+        let mut gate = self.gate.lock().expect("because nobody panics");
+        // A time limit passes at once: loom has no clock, and a sleep may end without a reason.
+        if timeout.is_none() && word.load() == seen {
+            *gate += 1;
+            drop(self.changed.wait(gate).expect("because nobody panics"));
+        }
+    }
+
+    fn wake(&self, _word: &SleepWord, count: u32) {
+        let _gate = self.gate.lock().expect("because nobody panics");
+        for _ in 0..count.min(4) {
+            self.changed.notify_one();
+        }
+    }
+}
+
+/// Each look at the clock is a step: the first look of a wait is in time, the second is not.
+impl Clock for Parked {
+    fn now(&self) -> Duration {
+        let mut gate = self.gate.lock().expect("because nobody panics");
+        *gate += 1;
+        Duration::from_secs(*gate)
+    }
+}
+
+/// Messages without content: how many there are.
+#[derive(Debug)]
+struct Pile {
+    count: AtomicU32,
+    event: Event<Parked>,
+}
+
+impl Pile {
+    fn new() -> Arc<Self> {
+        Arc::new(Self { count: AtomicU32::new(0), event: Event::new(Parked::default()) })
+    }
+
+    fn put(&self, count: u32) {
+        self.count.fetch_add(count, Ordering::Release);
+        self.event.notify(count);
+    }
+
+    fn take(&self) -> Option<()> {
+        let less = |count: u32| count.checked_sub(1);
+        self.count.fetch_update(Ordering::AcqRel, Ordering::Relaxed, less).ok().map(drop)
+    }
+}
+
+fn taker(pile: &Arc<Pile>) -> thread::JoinHandle<()> {
+    let pile = pile.clone();
+    thread::spawn(move || pile.event.wait_until(|| pile.take()))
+}
+
+/// Runs a model with at most that many preemptions, which finds nearly all that more would find.
+pub(crate) fn bounded(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(preemptions);
+    builder.check(model);
+}
+
+#[test]
+fn one_sleeper_is_woken() {
+    loom::model(|| {
+        let pile = Pile::new();
+        let sleeper = taker(&pile);
+        pile.put(1);
+        sleeper.join().expect("because it does not panic");
+    });
+}
+
+/// The second message comes while the first wake-up is under way, in all possible ways.
+#[test]
+fn one_sleeper_takes_two_messages_in_turn() {
+    bounded(3, || {
+        let pile = Pile::new();
+        let sleeper = {
+            let pile = pile.clone();
+            thread::spawn(move || (0..2).for_each(|_| pile.event.wait_until(|| pile.take())))
+        };
+        pile.put(1);
+        pile.put(1);
+        sleeper.join().expect("because it does not panic");
+    });
+}
+
+/// Two wake-ups of one each reach two sleepers, whoever comes back first.
+#[test]
+fn two_sleepers_are_woken_one_by_one() {
+    bounded(3, || {
+        let pile = Pile::new();
+        let sleepers = [taker(&pile), taker(&pile)];
+        pile.put(1);
+        pile.put(1);
+        sleepers.into_iter().for_each(|one| one.join().expect("because it does not panic"));
+    });
+}
+
+#[test]
+fn two_sleepers_are_woken_by_one_batch() {
+    bounded(3, || {
+        let pile = Pile::new();
+        let sleepers = [taker(&pile), taker(&pile)];
+        pile.put(2);
+        sleepers.into_iter().for_each(|one| one.join().expect("because it does not panic"));
+    });
+}
+
+/// A wake-up for one among two sleepers, where only one look of the two may find it: the message
+/// that becomes takeable later is handed on. This is the gap of a ring whose first slot is
+/// published after its second.
+#[test]
+fn a_wake_up_that_came_too_early_is_handed_on() {
+    bounded(2, || {
+        let pile = Pile::new();
+        let sleepers = [taker(&pile), taker(&pile)];
+        pile.event.notify(1);
+        pile.count.fetch_add(2, Ordering::Release);
+        pile.event.notify(1);
+        sleepers.into_iter().for_each(|one| one.join().expect("because it does not panic"));
+    });
+}
+
+/// One of two sleepers gives up: what was sent for it reaches the other.
+#[test]
+fn a_sleeper_whose_time_is_up_loses_no_wake_up() {
+    bounded(3, || {
+        let pile = Pile::new();
+        let hasty = {
+            let pile = pile.clone();
+            thread::spawn(move || {
+                pile.event.wait_until_timeout(|| pile.take(), Duration::from_secs(1)).is_some()
+            })
+        };
+        let sleeper = taker(&pile);
+        pile.put(1);
+        if hasty.join().expect("because it does not panic") {
+            pile.put(1);
+        }
+        sleeper.join().expect("because it does not panic");
+    });
+}
+
+fn poll_take(pile: &Pile, ticket: &mut Ticket, cx: &mut Context<'_>) -> Poll<()> {
+    pile.event.poll_until(ticket, cx, || pile.take())
+}
+
+fn block_on_take(pile: &Pile) {
+    let mut ticket = Ticket::default();
+    block_on(|cx| poll_take(pile, &mut ticket, cx));
+}
+
+/// Wakes the thread that runs a future.
+#[derive(Debug, Default)]
+struct Alarm {
+    is_due: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Wake for Alarm {
+    fn wake(self: std::sync::Arc<Self>) {
+        *self.is_due.lock().expect("because nobody panics") = true;
+        self.changed.notify_one();
+    }
+}
+
+/// Runs a future on this thread, polling it when it was woken and not before.
+pub(crate) fn block_on<R>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<R>) -> R {
+    let alarm = std::sync::Arc::new(Alarm::default());
+    let waker = Waker::from(alarm.clone());
+    loop {
+        if let Poll::Ready(answer) = poll(&mut Context::from_waker(&waker)) {
+            return answer;
+        }
+        let mut is_due = alarm.is_due.lock().expect("because nobody panics");
+        while !core::mem::take(&mut *is_due) {
+            is_due = alarm.changed.wait(is_due).expect("because nobody panics");
+        }
+    }
+}
+
+#[test]
+fn a_future_is_woken() {
+    loom::model(|| {
+        let pile = Pile::new();
+        let sleeper = {
+            let pile = pile.clone();
+            thread::spawn(move || block_on_take(&pile))
+        };
+        pile.put(1);
+        sleeper.join().expect("because it does not panic");
+    });
+}
+
+#[test]
+fn a_future_and_a_thread_are_woken_one_by_one() {
+    bounded(3, || {
+        let pile = Pile::new();
+        let future = {
+            let pile = pile.clone();
+            thread::spawn(move || block_on_take(&pile))
+        };
+        let sleeper = taker(&pile);
+        pile.put(1);
+        pile.put(1);
+        future.join().expect("because it does not panic");
+        sleeper.join().expect("because it does not panic");
+    });
+}
+
+/// A future that was registered and is dropped, woken or not, keeps no wake-up to itself.
+#[test]
+fn a_dropped_future_hands_its_wake_up_on() {
+    bounded(3, || {
+        let pile = Pile::new();
+        let mut ticket = Ticket::default();
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(poll_take(&pile, &mut ticket, &mut cx).is_pending());
+        let sleeper = taker(&pile);
+        let sender = {
+            let pile = pile.clone();
+            thread::spawn(move || pile.put(1))
+        };
+        pile.event.forget(&mut ticket);
+        sender.join().expect("because it does not panic");
+        sleeper.join().expect("because it does not panic");
+    });
+}

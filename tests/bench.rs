@@ -1,0 +1,250 @@
+//! `corelane bench` as its users meet it: what it prints, keeps, compares and refuses.
+//!
+//! Speed is not judged here, so noise is allowed wherever it is not the subject.
+
+use std::{
+    fs,
+    path::PathBuf,
+    process::Command,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use corelane_testkit::process::{Ended, Output, Place, Running, Signal};
+use serde_json::{Value, json};
+
+/// Few, short passes.
+const SHORT: &str = "--quick --passes 2 --pass-ms 3 --allow-noise";
+
+/// Held by every test: each of them uses all cores, and one fills them with noise.
+static MACHINE: Mutex<()> = Mutex::new(());
+
+fn machine() -> MutexGuard<'static, ()> {
+    MACHINE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn command(place: &Place, arguments: &str) -> Command {
+    let mut command = place.command(env!("CARGO_BIN_EXE_corelane"));
+    command.arg("bench").args(arguments.split_whitespace());
+    command.env("XDG_STATE_HOME", place.runtime_folder().join("state"));
+    command
+}
+
+fn start<'place>(place: &'place Place, arguments: &str) -> Running<'place> {
+    place.start(command(place, arguments), Output::Pipes)
+}
+
+fn run(place: &Place, arguments: &str) -> Ended {
+    start(place, arguments).wait()
+}
+
+/// The document on stdout of a run that ended with this code.
+#[track_caller]
+fn document(ended: &Ended, code: i32) -> Value {
+    assert_eq!(ended.code(), code, "{}\n{}", ended.stdout, ended.stderr);
+    serde_json::from_str(&ended.stdout).unwrap_or_else(|e| panic!("{e}\n{}", ended.stdout))
+}
+
+fn rows(document: &Value) -> &Vec<Value> {
+    document["rows"].as_array().expect("there are rows")
+}
+
+#[test]
+fn a_quick_run_gives_the_promised_document() {
+    let _machine = machine();
+    let place = Place::new();
+    let ended = run(&place, &format!("throughput --json --payload 8,4K {SHORT}"));
+    let document = document(&ended, 0);
+    assert_eq!(ended.stderr, "");
+    assert_eq!(document["schema"], "corelane.bench/1");
+    for field in ["cpu", "cpus", "kernel", "rustc"] {
+        let value = document["machine"][field].as_str();
+        assert!(value.is_some_and(|value| !value.is_empty()), "{field}: {document}");
+    }
+    assert!(document["machine"]["load"].is_number(), "{document}");
+    for row in rows(&document) {
+        for field in ["workload", "peer", "mode", "metric", "unit", "placement", "label", "cpus"] {
+            assert!(row[field].is_string(), "{field}: {row}");
+        }
+        let number = |field: &str| row[field].as_f64().unwrap_or_else(|| panic!("{field}: {row}"));
+        assert!(number("low") <= number("median") && number("median") <= number("high"), "{row}");
+        assert!(number("median") > 0.0 && number("pingpong_ns") > 0.0, "{row}");
+        assert!(number("passes") >= 1.0 && number("threads") == 2.0, "{row}");
+        assert!([8.0, 4096.0].contains(&number("payload_bytes")), "{row}");
+    }
+    let has = |workload: &str, peer: &str| {
+        rows(&document).iter().any(|row| row["workload"] == workload && row["peer"] == peer)
+    };
+    assert!(has("throughput", "corelane word ring") && has("bulk", "bare hand-over"));
+    place.assert_empty();
+}
+
+#[test]
+fn compare_shows_the_ratio_to_the_best_rival() {
+    let _machine = machine();
+    let place = Place::new();
+    let ended = run(&place, &format!("compare --payload 64 --threads 2 {SHORT} --floating"));
+    // Ends that share a busy core may find their message without sleeping, which is refused.
+    if ended.code() == 4 {
+        assert!(ended.stderr.contains("did not sleep"), "{}", ended.stderr);
+        return;
+    }
+    assert_eq!((ended.code(), ended.stderr.as_str()), (0, ""), "{}", ended.stdout);
+    for part in ["Ours beside the best rival", "floating", "std mpsc", "eventfd", "unix stream"] {
+        assert!(ended.stdout.contains(part), "no {part:?} in\n{}", ended.stdout);
+    }
+}
+
+/// The file of a baseline.
+fn kept(place: &Place, name: &str) -> PathBuf {
+    place.runtime_folder().join(format!("state/corelane/bench/{name}.json"))
+}
+
+/// Changes the kept document of a baseline.
+fn edit(place: &Place, name: &str, change: impl FnOnce(&mut Value)) {
+    let path = kept(place, name);
+    let mut document = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+    change(&mut document);
+    fs::write(&path, document.to_string()).unwrap();
+}
+
+/// Makes a rate a million times what it was, which no noise reaches, for whatever label the next
+/// run will have.
+fn far_faster(document: &mut Value) {
+    let mut faster = Vec::new();
+    for row in rows(document) {
+        for label in ["near", "sibling", "far", "mixed"] {
+            let mut row = row.clone();
+            row["label"] = json!(label);
+            for field in ["median", "low", "high"] {
+                row[field] = json!(row[field].as_f64().unwrap() * 1e6);
+            }
+            faster.push(row);
+        }
+    }
+    document["rows"] = json!(faster);
+}
+
+#[test]
+fn a_planted_regression_is_found() {
+    let _machine = machine();
+    let place = Place::new();
+    let options = format!("throughput --json --payload 64 --threads 2 {SHORT}");
+    document(&run(&place, &format!("{options} --save first")), 0);
+    edit(&place, "first", far_faster);
+    let ended = run(&place, &format!("{options} --baseline first"));
+    document(&ended, 3);
+    assert!(ended.stderr.contains("1 worse beyond the intervals"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("corelane word ring: "), "{}", ended.stderr);
+    // What became faster passes.
+    edit(&place, "first", |document| {
+        for row in document["rows"].as_array_mut().unwrap() {
+            for field in ["median", "low", "high"] {
+                row[field] = json!(row[field].as_f64().unwrap() / 1e12);
+            }
+        }
+    });
+    document(&run(&place, &format!("{options} --baseline first")), 0);
+}
+
+#[test]
+fn a_baseline_that_says_nothing_about_this_run_is_refused() {
+    let _machine = machine();
+    let place = Place::new();
+    let options = format!("throughput --payload 64 --threads 2 {SHORT}");
+    let refused = |options: &str, expected: &str| {
+        let ended = run(&place, options);
+        assert_eq!(ended.code(), 1, "{}", ended.stderr);
+        assert!(ended.stderr.contains(expected), "no {expected:?} in\n{}", ended.stderr);
+    };
+    refused(&format!("{options} --baseline none"), "make it with --save none");
+    assert_eq!(run(&place, &format!("{options} --save other")).code(), 0);
+    refused(&format!("latency --payload 8 {SHORT} --baseline other"), "has no row of this run");
+    edit(&place, "other", |document| document["machine"]["cpu"] = json!("abacus"));
+    refused(&format!("{options} --baseline other"), "another machine");
+    edit(&place, "other", |document| document["schema"] = json!("corelane.bench/9"));
+    refused(&format!("{options} --baseline other"), "corelane.bench/9");
+    fs::write(kept(&place, "other"), "{").unwrap();
+    refused(&format!("{options} --baseline other"), "cannot be read");
+}
+
+#[test]
+fn bad_arguments_exit_with_2_and_name_what_is_possible() {
+    let _machine = machine();
+    let place = Place::new();
+    let cases = [
+        ("", "throughput"),
+        ("speed", "--help"),
+        ("latency --payload 9", "use 8, 64, 256 or 4096"),
+        ("latency --payload 1M", "latency goes by value"),
+        ("throughput --payload 2M", "from 4096 to 1048576"),
+        ("throughput --payload 8G", "use none, K or M"),
+        ("throughput --threads 3", "even number from 2"),
+        ("throughput --passes 0", "1 to 1000"),
+        ("throughput --pass-ms 0", "1 to 10000"),
+        ("throughput --pinned --floating", "cannot be used with"),
+        ("throughput --save ../x", "letters, digits"),
+        ("wakeup --flamegraph x.svg --save x", "cannot be used with"),
+        ("fanout --payload 8", "--help"),
+    ];
+    for (arguments, expected) in cases {
+        let ended = run(&place, arguments);
+        assert_eq!((ended.code(), ended.stdout.as_str()), (2, ""), "{arguments}\n{}", ended.stderr);
+        assert!(ended.stderr.contains(expected), "{arguments}: no {expected:?}\n{}", ended.stderr);
+    }
+    place.assert_empty();
+}
+
+#[test]
+fn a_busy_machine_is_refused_with_the_reason() {
+    let _machine = machine();
+    let place = Place::new();
+    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+    let loops = (0..2 * cpus).map(|_| {
+        let mut busy = place.command("sh");
+        busy.args(["-c", "while :; do :; done"]);
+        place.start(busy, Output::Pipes)
+    });
+    let loops: Vec<_> = loops.collect();
+    let ended = run(&place, "throughput --payload 8 --threads 2 --passes 2 --pass-ms 60");
+    assert_eq!((ended.code(), ended.stdout.as_str()), (4, ""), "{}", ended.stderr);
+    for part in ["too noisy", "0 of 2 passes", "--allow-noise"] {
+        assert!(ended.stderr.contains(part), "no {part:?} in\n{}", ended.stderr);
+    }
+    drop(loops);
+}
+
+#[test]
+fn pages_and_flame_graphs_are_written() {
+    let _machine = machine();
+    let place = Place::new();
+    let folder = place.runtime_folder();
+    let (page, graph) = (folder.join("page.html"), folder.join("graph.svg"));
+    let files = format!("--html {} --flamegraph {}", page.display(), graph.display());
+    let ended = run(&place, &format!("latency --payload 8,64 --quick --allow-noise {files}"));
+    assert_eq!((ended.code(), ended.stderr.as_str()), (0, ""), "{}", ended.stdout);
+    assert!(ended.stdout.contains("a profiler ran beside"), "{}", ended.stdout);
+    let page = fs::read_to_string(page).unwrap();
+    assert!(page.contains("Percentiles, 64 B") && page.contains("corelane word ring"), "{page}");
+    assert!(fs::read_to_string(graph).unwrap().contains("</svg>"));
+    let nowhere = run(&place, &format!("latency --payload 8 {SHORT} --html /nowhere/page.html"));
+    assert_eq!(nowhere.code(), 1, "{}", nowhere.stderr);
+    assert!(nowhere.stderr.contains("/nowhere/page.html"), "{}", nowhere.stderr);
+}
+
+#[test]
+fn ctrl_c_ends_it_in_order() {
+    let _machine = machine();
+    let place = Place::new();
+    let bench = start(&place, "throughput --json --payload 64 --passes 1000 --allow-noise");
+    bench.wait_until("a measuring thread", || {
+        let tasks = fs::read_dir(format!("/proc/{}/task", bench.pid())).ok()?;
+        let names =
+            tasks.flatten().filter_map(|task| fs::read_to_string(task.path().join("comm")).ok());
+        names.into_iter().find(|name| name.starts_with("bench-"))
+    });
+    bench.signal(Signal::INT);
+    let ended = bench.wait();
+    assert_eq!((ended.code(), ended.stdout.as_str()), (130, ""), "{}", ended.stderr);
+    assert!(ended.stderr.contains("interrupted, nothing was kept"), "{}", ended.stderr);
+    place.assert_empty();
+}

@@ -230,3 +230,57 @@ fn sharing_reuse_comes_after_the_copy() {
         });
     }
 }
+
+/// As above, of two consumers: the one that gives the room back speaks for the other too.
+#[test]
+fn sharing_room_is_given_back_for_both_consumers() {
+    bounded(3, || {
+        let (mut producer, mut consumer) =
+            sharing::channel(8, Spin).expect("because it is in range");
+        assert_eq!(producer.send_many(0..8_u64), 8);
+        let mut other = consumer.clone();
+        let receipts = HeapWords::new(2);
+        let (mine, found) = (receipts.clone(), receipts.clone());
+        let sender = thread::spawn(move || {
+            if producer.try_send(8).is_ok() {
+                assert_eq!([found.load_relaxed(0), found.load_relaxed(1)], [1, 1]);
+            }
+        });
+        let receiver = thread::spawn(move || {
+            receipts.store_relaxed(0, 1);
+            other.try_recv()
+        });
+        mine.store_relaxed(1, 1);
+        let mut received = [consumer.try_recv(), join(receiver)];
+        received.sort_by_key(|message| message.ok());
+        assert_eq!(received, [Ok(0), Ok(1)]);
+        join(sender);
+    });
+}
+
+/// As above, where one consumer takes the last message and the other finds the lane empty.
+#[test]
+fn sharing_room_is_given_back_by_who_finds_nothing() {
+    bounded(3, || {
+        let (mut producer, mut consumer) =
+            sharing::channel(8, Spin).expect("because it is in range");
+        let mut other = consumer.clone();
+        assert_eq!(producer.send_many(0..7_u64), 7);
+        for value in 0..6 {
+            assert_eq!(consumer.try_recv(), Ok(value));
+        }
+        // The room of six was given back.
+        let receipt = HeapWords::new(1);
+        let found = receipt.clone();
+        let sender = thread::spawn(move || {
+            let sent = producer.send_many(7..15);
+            assert!(sent >= 7);
+            assert!(sent == 7 || found.load_relaxed(0) == 1);
+        });
+        let receiver = thread::spawn(move || other.recv_with(1, drop));
+        receipt.store_relaxed(0, 1);
+        let _ = consumer.try_recv();
+        join(receiver);
+        join(sender);
+    });
+}

@@ -357,6 +357,14 @@ impl<T: Pod + Send, W: Wait> Consumer<T, W> {
         None
     }
 
+    /// What `look` finds while another end has the list of lanes locked.
+    #[cfg(all(test, not(loom)))]
+    pub(crate) fn while_locked<R>(&mut self, look: impl FnOnce(&mut Self) -> R) -> R {
+        let shared = self.shared.clone();
+        let _lock = shared.lanes.lock();
+        look(self)
+    }
+
     /// There was nothing for this consumer in the current lane. Leaves `current` before the lane
     /// that comes next.
     fn finish_lane(&mut self, unvisited: &mut usize) {

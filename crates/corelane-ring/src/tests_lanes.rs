@@ -30,25 +30,24 @@ fn starving<P: Sends<u64>, C: Receives<u64>>(
 ) {
     let (mut quiet, mut consumer) = ring(channel, 64);
     let mut floods = [quiet.clone(), quiet.clone()];
-    for _ in 0..20 {
-        assert_eq!(quiet.try_send(7), Ok(()));
-        let mut received = Vec::new();
-        while !received.contains(&7) {
-            assert!(received.len() < 3 * PATIENCE as usize, "the quiet lane starves");
-            for flood in &mut floods {
-                flood.send_many(core::iter::repeat_n(1, 64));
-            }
-            received.clear();
-            let mut rounds = 0;
-            while !received.contains(&7) && rounds < PATIENCE {
-                receive(&mut consumer, &mut received);
-                for flood in &mut floods {
-                    flood.send_many(core::iter::repeat_n(1, 64));
-                }
-                rounds += 1;
-            }
-            assert!(received.contains(&7), "the quiet lane starves");
+    let mut flood = || {
+        for flood in &mut floods {
+            flood.send_many(core::iter::repeat_n(1, 64));
         }
+    };
+    for _ in 0..20 {
+        // The consumer is on a flooded lane when the quiet one has its message.
+        let mut received = Vec::new();
+        while !received.contains(&1) {
+            flood();
+            receive(&mut consumer, &mut received);
+        }
+        assert_eq!(quiet.try_send(7), Ok(()));
+        for _ in 0..3 * PATIENCE {
+            receive(&mut consumer, &mut received);
+            flood();
+        }
+        assert!(received.contains(&7), "the quiet lane starves");
     }
 }
 
@@ -162,6 +161,18 @@ fn sharing_forgets_lanes_that_are_over() {
     assert_eq!(lane.strong_count(), 0, "nobody keeps a lane for no consumer");
     let own = Arc::downgrade(producer.lane());
     assert_eq!(own.strong_count(), 1);
+}
+
+/// A consumer that finds the list of lanes locked does not take the ring for closed.
+#[test]
+fn sharing_is_not_closed_before_every_lane_is_known() {
+    let (producer, mut consumer) = ring(sharing::channel, 2);
+    let mut late = producer.clone();
+    assert_eq!(late.try_send(5), Ok(()));
+    drop((producer, late));
+    assert_eq!(consumer.while_locked(|consumer| consumer.try_recv()), Err(TryRecvError::Empty));
+    assert_eq!(consumer.try_recv(), Ok(5));
+    assert_eq!(consumer.try_recv(), Err(TryRecvError::Closed));
 }
 
 /// A message too large to read several ahead on the stack.

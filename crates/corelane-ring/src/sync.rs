@@ -11,6 +11,9 @@ pub(crate) use loom::{
     sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence},
 };
 
+#[cfg(all(test, loom))]
+pub(crate) use loom::sync::Condvar;
+
 /// A lock for the cold paths that make and end the ends of a ring.
 #[derive(Debug)]
 pub(crate) struct Mutex<T>(MutexForm<T>);

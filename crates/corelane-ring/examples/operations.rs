@@ -8,7 +8,9 @@
 use std::hint::black_box;
 use std::process::ExitCode;
 
-use corelane_ring::{HeapWords, Shape, Spin, fan_in, latency, mpmc, mpsc, sharing, spsc};
+use corelane_ring::{
+    HeapWords, Shape, Spin, broadcast, fan_in, latency, mpmc, mpsc, sharing, spsc, throughput,
+};
 
 /// Messages sent before they are received. A receiver whose looks find fewer steps back, and
 /// the pauses would hide the work.
@@ -68,7 +70,41 @@ const OPERATIONS: &[(&str, Operation)] = &[
     ("fan_in, 8 B", singles!(fan_in, 1)),
     ("sharing, 8 B", singles!(sharing, 1)),
     ("sharing, 8 B, batch of 64", batches!(sharing, 1)),
+    ("broadcast, 64 B", broadcast_to_one),
+    ("throughput, 64 B", throughput_records),
 ];
+
+fn broadcast_to_one(bursts: u64) {
+    let made = broadcast::channel::<[u64; 8], _>(SLOTS, 1, Spin);
+    let (mut publisher, subscribers) = made.expect("because the capacity is valid");
+    let subscriber = subscribers.reliable(broadcast::Start::Tail);
+    let mut subscriber = subscriber.expect("because there is a seat");
+    for _ in 0..bursts {
+        for value in 0..BURST as u64 {
+            publisher.try_send(black_box([value; 8])).expect("because a burst fits");
+        }
+        for _ in 0..BURST {
+            black_box(subscriber.try_recv().expect("because a burst was sent"));
+        }
+    }
+}
+
+fn throughput_records(bursts: u64) {
+    let sides = throughput::heap(64 << 10).expect("because the capacity is valid");
+    let mut producer = throughput::Producer::new(sides.0);
+    let mut consumer = throughput::Consumer::new(sides.1);
+    for _ in 0..bursts {
+        for value in 0..BURST as u8 {
+            producer.try_send(black_box(&[value; 64])).expect("because a burst fits");
+        }
+        for _ in 0..BURST {
+            let record = consumer.try_recv().expect("because the producer is honest");
+            let record = record.expect("because a burst was sent");
+            black_box(record.bytes());
+            record.consume();
+        }
+    }
+}
 
 fn latency_records(bursts: u64) {
     let shape = Shape::new(SLOTS, 7).expect("because the shape is valid");

@@ -154,6 +154,7 @@ impl LogShape {
 
     /// Records from `position` on that lie in a row, before the memory begins anew.
     #[inline(always)]
+    #[cfg(not(loom))]
     pub(super) const fn run(&self, position: u64) -> u64 {
         (self.slots - (position as usize & (self.slots - 1))) as u64
     }

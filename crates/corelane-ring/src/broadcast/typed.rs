@@ -55,6 +55,7 @@ pub(super) fn read_message<T: Pod>(words: &impl ReadWords, start: usize) -> T {
 #[derive(Debug)]
 pub(super) struct Shared<W: Wait> {
     pub(super) shape: LogShape,
+    #[cfg_attr(loom, expect(dead_code, reason = "under loom every record is copied"))]
     pub(super) policy: LagPolicy,
     pub(super) data: HeapWords,
     pub(super) cursors: HeapWords,

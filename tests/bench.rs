@@ -248,3 +248,11 @@ fn ctrl_c_ends_it_in_order() {
     assert!(ended.stderr.contains("interrupted, nothing was kept"), "{}", ended.stderr);
     place.assert_empty();
 }
+
+#[test]
+fn a_page_that_cannot_be_written_is_refused_before_anything_is_measured() {
+    let place = Place::new();
+    let ended = run(&place, "compare --html /nonexistent/page.html --passes 1000 --pass-ms 10000");
+    assert_eq!((ended.code(), ended.stdout.as_str()), (1, ""), "{}", ended.stderr);
+    assert!(ended.stderr.contains("/nonexistent/page.html"), "{}", ended.stderr);
+}

@@ -74,7 +74,7 @@ fn a_quick_run_gives_the_promised_document() {
     let has = |workload: &str, peer: &str| {
         rows(&document).iter().any(|row| row["workload"] == workload && row["peer"] == peer)
     };
-    assert!(has("throughput", "corelane word ring") && has("bulk", "bare hand-over"));
+    assert!(has("throughput", "corelane latency") && has("bulk", "bare hand-over"));
     place.assert_empty();
 }
 
@@ -134,7 +134,7 @@ fn a_planted_regression_is_found() {
     let ended = run(&place, &format!("{options} --baseline first"));
     document(&ended, 3);
     assert!(ended.stderr.contains("1 worse beyond the intervals"), "{}", ended.stderr);
-    assert!(ended.stderr.contains("corelane word ring: "), "{}", ended.stderr);
+    assert!(ended.stderr.contains("corelane latency: "), "{}", ended.stderr);
     // What became faster passes.
     edit(&place, "first", |document| {
         for row in document["rows"].as_array_mut().unwrap() {
@@ -224,7 +224,7 @@ fn pages_and_flame_graphs_are_written() {
     assert_eq!((ended.code(), ended.stderr.as_str()), (0, ""), "{}", ended.stdout);
     assert!(ended.stdout.contains("a profiler ran beside"), "{}", ended.stdout);
     let page = fs::read_to_string(page).unwrap();
-    assert!(page.contains("Percentiles, 64 B") && page.contains("corelane word ring"), "{page}");
+    assert!(page.contains("Percentiles, 64 B") && page.contains("corelane latency"), "{page}");
     assert!(fs::read_to_string(graph).unwrap().contains("</svg>"));
     let nowhere = run(&place, &format!("latency --payload 8 {SHORT} --html /nowhere/page.html"));
     assert_eq!(nowhere.code(), 1, "{}", nowhere.stderr);
@@ -247,4 +247,12 @@ fn ctrl_c_ends_it_in_order() {
     assert_eq!((ended.code(), ended.stdout.as_str()), (130, ""), "{}", ended.stderr);
     assert!(ended.stderr.contains("interrupted, nothing was kept"), "{}", ended.stderr);
     place.assert_empty();
+}
+
+#[test]
+fn a_page_that_cannot_be_written_is_refused_before_anything_is_measured() {
+    let place = Place::new();
+    let ended = run(&place, "compare --html /nonexistent/page.html --passes 1000 --pass-ms 10000");
+    assert_eq!((ended.code(), ended.stdout.as_str()), (1, ""), "{}", ended.stderr);
+    assert!(ended.stderr.contains("/nonexistent/page.html"), "{}", ended.stderr);
 }

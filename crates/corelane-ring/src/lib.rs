@@ -129,6 +129,8 @@ mod tests_lanes;
 #[cfg(all(test, not(loom)))]
 mod tests_queues;
 #[cfg(all(test, not(loom)))]
+mod tests_review;
+#[cfg(all(test, not(loom)))]
 mod tests_shared;
 #[cfg(all(test, not(loom)))]
 mod tests_stress;

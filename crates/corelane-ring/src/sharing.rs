@@ -61,10 +61,24 @@ struct Shared<W: Wait> {
     room: Event<W>,
 }
 
+impl<W: Wait> Shared<W> {
+    /// Tells the producers that one of them has room. All of them wait here, each for its own
+    /// lane, so one that was woken alone might be the wrong one.
+    #[inline(always)]
+    fn tell_room(&self) {
+        self.room.notify_all();
+    }
+}
+
 /// The first end of each side.
 pub type Ends<T, W> = (Producer<T, W>, Consumer<T, W>);
 
 /// Makes lanes for at least `lane_capacity` messages each, one per producer.
+///
+/// Room goes back to a producer a quarter of its lane at a time, and when a consumer finds the
+/// lane empty. So a lane of eight messages or more that was full can stay full for its producer,
+/// which then sleeps, until somebody received a quarter of it: a consumer must not stop before
+/// that to wait for an answer of the producer.
 ///
 /// # Errors
 /// - [`CapacityError`]: the capacity is zero or too large.
@@ -370,7 +384,7 @@ impl<T: Pod + Send, W: Wait> Consumer<T, W> {
     fn finish_lane(&mut self, unvisited: &mut usize) {
         let known = &self.lanes[self.current];
         if known.lane.release_all() {
-            self.shared.room.notify(1);
+            self.shared.tell_room();
         }
         if known.is_turn_over {
             self.end_turn();
@@ -416,7 +430,7 @@ impl<T: Pod + Send, W: Wait> Consumer<T, W> {
             match lane.take(head, 1) {
                 Ok(_) => {
                     if lane.release(head, 1, slots) {
-                        self.shared.room.notify(1);
+                        self.shared.tell_room();
                     }
                     return Ok(message);
                 }
@@ -446,7 +460,7 @@ impl<T: Pod + Send, W: Wait> Consumer<T, W> {
             match lane.take(head, ready) {
                 Ok(_) => {
                     if lane.release(head, ready, slots) {
-                        self.shared.room.notify(1);
+                        self.shared.tell_room();
                     }
                     return Ok(ready as usize);
                 }

@@ -51,7 +51,7 @@ pub trait WriteWords: ReadWords {
 }
 
 /// Alignment of the first word of heap storage, a pair of cache lines.
-const ALIGN_BYTES: usize = 128;
+pub(crate) const ALIGN_BYTES: usize = 128;
 
 /// Zeroed words on the heap, the first of which begins a pair of cache lines; clones share them.
 #[derive(Clone)]

@@ -37,6 +37,12 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<Exit> {
     };
     peers::add(&mut suite, args.has_rivals());
     let before = run_args.baseline.as_ref().map(baseline::load).transpose()?;
+    if let Some(path) = &run_args.html {
+        // Opened first: who cannot write the page need not wait for it. What is there stays until
+        // there is a new one.
+        let opened = fs::OpenOptions::new().create(true).append(true).open(path);
+        opened.with_context(|| format!("page cannot be written: {}", path.display()))?;
+    }
     let interrupt = Interrupt::install().context("signals cannot be caught")?;
     let mut report = match measure(&suite, run_args, &interrupt)? {
         Ok(report) => report,
@@ -55,12 +61,12 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<Exit> {
         Some(before) => judge(&report, before, run_args)?,
         None => Exit::Ok,
     };
+    if let Some(name) = &run_args.save {
+        baseline::save(name, &report)?;
+    }
     if let Some(path) = &run_args.html {
         let written = fs::write(path, html::page(&report));
         written.with_context(|| format!("page cannot be written: {}", path.display()))?;
-    }
-    if let Some(name) = &run_args.save {
-        baseline::save(name, &report)?;
     }
     Ok(exit)
 }

@@ -4,6 +4,8 @@ use core::marker::PhantomData;
 
 use bytemuck::Pod;
 
+#[cfg(not(loom))]
+use crate::storage::ALIGN_BYTES;
 use crate::storage::HeapWords;
 use crate::sync::Arc;
 use crate::wait::Wait;
@@ -68,7 +70,10 @@ impl<T: Pod + Send, W: Wait> Subscriber<T, W> {
     pub fn drain(&mut self, count: usize, take: impl FnMut(T)) -> Result<usize, TryRecvError> {
         let released = self.log.released();
         #[cfg(not(loom))]
-        if self.shared.policy == LagPolicy::Wait && self.log.is_reliable() {
+        if const { align_of::<T>() <= ALIGN_BYTES }
+            && self.shared.policy == LagPolicy::Wait
+            && self.log.is_reliable()
+        {
             let taken = self.drain_in_place(count, take);
             self.tell_released(released);
             return taken;

@@ -9,26 +9,17 @@
 //! The messages of one producer are taken in order; there is none across producers.
 //!
 //! # Orders
+//! Those of a lane, P51, C51, C52, P52, C55 and C57, stand in `sharing/lane.rs`. Beside them:
 //!
-//! | id | where | what | pairs with |
-//! |---|---|---|---|
-//! | P51 | `Producer::publish` | Release store of a lane's tail, after the messages | C51 |
-//! | C51 | `KnownLane::look` | Acquire load of the tail, before the copies | P51 |
-//! | C52 | `Lane::take` | AcqRel compare-and-swap of the head, after the copies | C52, and by way of C57 with P52 |
-//! | C57 | `Lane::release`, `release_all` | Release maximum of the position released, after the head passed it | P52 |
-//! | P52 | `Lane::released` | Acquire load of that position, before a slot is written again | C57 |
-//! | P53 | `Producer::new` | Release count of the changes, after the lane is in the list | C53 |
-//! | C53 | `Consumer::knows_every_lane` | Acquire load of that count | P53 |
-//! | C54 | `Consumer`'s drop | AcqRel decrement of the number of consumers | P54 |
-//! | P54 | `Producer::is_closed` | Acquire load of the number of consumers | C54 |
-//! | P55 | `Producer`'s drop | Release store of the lane's end, then AcqRel decrement of the number of producers | C55, C56 |
-//! | C55 | `Lane::is_over` | Acquire load of the lane's end, before head and tail are compared | P55 |
-//! | C56 | `Consumer::is_closed` | Acquire load of the number of producers, before a last look | P55 |
+//! | id | orders | how |
+//! |---|---|---|
+//! | P53, C53 | a lane in the list before a look at it | Release count of changes in `Producer::new`, Acquire load in `Consumer::knows_every_lane` |
+//! | C54, P54 | the consumers' end before it is seen | AcqRel decrement in `Consumer`'s drop, Acquire load in `Producer::is_closed` |
+//! | P55, C56 | the last messages before a last look | AcqRel decrement in `Producer`'s drop, Acquire load in `Consumer::is_closed` |
 
 mod lane;
 
-use core::cell::Cell;
-use core::marker::PhantomData;
+use core::{cell::Cell, marker::PhantomData};
 
 use bytemuck::Pod;
 

@@ -4,21 +4,14 @@
 //! when the copy says full or empty. A message is visible to the consumer when `try_send` returns.
 //!
 //! # Orders
-//!
-//! | id | where | what | pairs with |
-//! |---|---|---|---|
-//! | P3 | `Producer::publish` | Release store of the tail, after the messages | C3 |
-//! | C3 | `Consumer::refresh` | Acquire load of the tail, before the messages | P3 |
-//! | C4 | `Consumer::release` | Release store of the head, after the messages were taken | P4 |
-//! | P4 | `Producer::refresh` | Acquire load of the head, before a slot is filled again | C4 |
-//! | C5 | `Consumer`'s drop | Release store of its end, after its last release | P5 |
-//! | P5 | `Producer::is_closed` | Acquire load of the consumer's end | C5 |
-//! | P6 | `Producer`'s drop | Release store of its end, after its last message | C6 |
-//! | C6 | `Consumer::is_closed` | Acquire load of the producer's end, before a last look | P6 |
+//! | id | orders | how |
+//! |---|---|---|
+//! | P3, C3 | messages before their reading | tail: Release store in `Producer::publish`, Acquire load in `Consumer::refresh` |
+//! | C4, P4 | taking before filling again | head: Release store in `Consumer::release`, Acquire load in `Producer::refresh` |
+//! | C5, P5 | the last release before the end is seen | Release store in `Consumer`'s drop, Acquire load in `Producer::is_closed` |
+//! | P6, C6 | the last message before a last look | Release store in `Producer`'s drop, Acquire load in `Consumer::is_closed` |
 
-use core::cell::Cell;
-use core::iter::FusedIterator;
-use core::marker::PhantomData;
+use core::{cell::Cell, iter::FusedIterator, marker::PhantomData};
 
 use crate::error::{CapacityError, TryRecvError, TrySendError};
 use crate::line::OwnLine;
@@ -497,9 +490,8 @@ impl<T: Send, W: Wait> FusedIterator for Drain<'_, T, W> {}
 impl<T: Send, W: Wait> Drop for Drain<'_, T, W> {
     #[inline]
     fn drop(&mut self) {
-        // In strides: a producer that waits for room would take the line of the head at every batch.
-        let lag_max = self.ring.slots.count() as u64 / 4;
-        if self.ring.head - self.ring.head_published >= lag_max {
+        // In strides: a producer that waits for room would take the head's line at every batch.
+        if self.ring.head - self.ring.head_published >= self.ring.slots.count() as u64 / 4 {
             self.ring.release();
         }
     }

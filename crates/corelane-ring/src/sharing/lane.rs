@@ -1,5 +1,17 @@
 //! A lane of a sharing ring: what its producer and every consumer know of it, and the turns that a
 //! consumer has on it. Who takes which message is decided in `sharing.rs`.
+//!
+//! # Orders
+//!
+//! | id | where | what | pairs with |
+//! |---|---|---|---|
+//! | P51 | `Producer::publish` | Release store of the tail, after the messages | C51 |
+//! | C51 | `KnownLane::look` | Acquire load of the tail, before the copies | P51 |
+//! | C52 | `Lane::take` | AcqRel compare-and-swap of the head, after the copies | C52, and by way of C57 with P52 |
+//! | C57 | `Lane::release`, `release_all` | Release maximum of the position released, after the head passed it | P52 |
+//! | P52 | `Lane::released` | Acquire load of that position, before a slot is written again | C57 |
+//! | P55 | `Producer`'s drop | Release store of the lane's end, after its last message | C55 |
+//! | C55 | `Lane::is_over` | Acquire load of the lane's end, before head and tail are compared | P55 |
 
 use bytemuck::Pod;
 

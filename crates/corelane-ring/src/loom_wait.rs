@@ -7,10 +7,9 @@ use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 use std::task::Wake;
 
-use loom::sync::{Condvar, Mutex};
 use loom::thread;
 
-use crate::sync::{Arc, AtomicU32, Ordering};
+use crate::sync::{Arc, AtomicU32, Condvar, Mutex, Ordering};
 use crate::wait::{Clock, Event, SleepWord, Ticket, Wait};
 
 /// Sleeps at the first look that finds nothing.

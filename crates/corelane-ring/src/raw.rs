@@ -136,30 +136,6 @@ impl<T, N> Slots<T, N> {
         });
     }
 
-    /// The indexes of `count` slots from `position` on, at most a lap: those to the end of the
-    /// memory, and those from its start on.
-    #[inline(always)]
-    pub(crate) fn runs(&self, position: u64, count: u64) -> [core::ops::Range<usize>; 2] {
-        let start = position as usize & self.mask;
-        let count = (count as usize).min(self.count());
-        let first = count.min(self.count() - start);
-        [start..start + first, 0..count - first]
-    }
-
-    /// Moves a message into the slot of this index.
-    ///
-    /// # Safety
-    /// The index is one of [`runs`](Self::runs), the caller owns the slot (RB-8), and it is empty.
-    #[inline(always)]
-    pub(crate) unsafe fn put_at(&self, index: usize, message: T) {
-        // SAFETY: the index is below the number of slots, by the caller's promise.
-        let slot = unsafe { self.first.add(index).as_ref() };
-        slot.message.with_mut(|slot| {
-            // SAFETY: nobody else accesses the slot, by the caller's promise.
-            unsafe { (*slot).write(message) };
-        });
-    }
-
     /// Moves the message out of the slot of `position`.
     ///
     /// # Safety

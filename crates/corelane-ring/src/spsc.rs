@@ -178,15 +178,9 @@ impl<T: Send, W: Wait> Producer<T, W> {
             room = self.refresh();
         }
         let mut claim = Claim { ring: self, written: 0, room };
-        let (slots, tail) = (claim.ring.slots.clone(), claim.ring.tail);
-        for run in slots.runs(tail, room) {
-            for slot in run {
-                let Some(message) = messages.next() else { return claim.commit() };
-                // SAFETY: RB-8: the claim owns the free slots from `tail` to `tail + room`, these
-                // come in order, and the ones before `written` are the filled ones.
-                unsafe { slots.put_at(slot, message) };
-                claim.written += 1;
-            }
+        while claim.written < room {
+            let Some(message) = messages.next() else { break };
+            claim.put(message);
         }
         claim.commit()
     }

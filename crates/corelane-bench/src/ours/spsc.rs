@@ -38,9 +38,7 @@ impl<M: Payload> Receiver<M> for SpscReceiver<M> {
     fn try_recv_many(&mut self, count: usize, take: &mut impl FnMut(&M)) -> usize {
         let batch = self.0.drain(count);
         let ready = batch.len();
-        let (front, back) = batch.as_slices();
-        front.iter().chain(back).for_each(take);
-        batch.consume();
+        batch.for_each(|message| take(&message));
         ready
     }
 }

@@ -11,7 +11,8 @@
 //! | C5, P5 | the last release before the end is seen | Release store in `Consumer`'s drop, Acquire load in `Producer::is_closed` |
 //! | P6, C6 | the last message before a last look | Release store in `Producer`'s drop, Acquire load in `Consumer::is_closed` |
 
-use core::{cell::Cell, iter::FusedIterator, marker::PhantomData};
+use core::cell::Cell;
+use core::marker::PhantomData;
 
 use crate::error::{CapacityError, TryRecvError, TrySendError};
 use crate::line::OwnLine;
@@ -20,8 +21,10 @@ use crate::raw::{SlotMemory, Slots};
 use crate::sync::{Arc, AtomicBool, AtomicU64, Ordering};
 use crate::wait::{Event, Ticket, Wait};
 
+mod drain;
 mod waiting;
 
+pub use drain::Drain;
 pub use waiting::{RecvFuture, SendFuture};
 
 /// Most slots of a typed ring.
@@ -356,7 +359,7 @@ impl<T: Send, W: Wait> Consumer<T, W> {
         } else if ready < count as u64 {
             ready = self.refresh();
         }
-        Drain { left: ready.min(count as u64), ring: self }
+        Drain::new(self, ready.min(count as u64))
     }
 
     /// Takes up to `count` messages, of those that are there, and appends them to `messages`;
@@ -425,69 +428,6 @@ impl<T: Send, W: Wait> Drop for Consumer<T, W> {
         // C5: pairs with P5.
         self.shared.is_receiver_gone.store(true, Ordering::Release);
         self.shared.room.notify_all();
-    }
-}
-
-/// Messages taken as one batch. Their room goes back to the producer when it is dropped, in strides
-/// of a quarter of the ring.
-#[derive(Debug)]
-pub struct Drain<'a, T: Send, W: Wait> {
-    ring: &'a mut Consumer<T, W>,
-    left: u64,
-}
-
-impl<T: Send, W: Wait> Drain<'_, T, W> {
-    /// The messages that were not taken yet: those to the end of the memory, and those from its
-    /// start on.
-    #[cfg(not(loom))]
-    pub fn as_slices(&self) -> (&[T], &[T]) {
-        // SAFETY: RB-8: these slots hold messages, which only this consumer takes, and it is
-        // borrowed as long as the slices live.
-        unsafe { self.ring.slots.slices(self.ring.head, self.left as usize) }
-    }
-
-    /// Takes what was not taken yet out of the ring and drops it: the end of a batch that was read
-    /// as slices.
-    #[inline]
-    pub fn consume(mut self) {
-        if core::mem::needs_drop::<T>() {
-            self.by_ref().for_each(drop);
-        }
-        self.ring.head += core::mem::take(&mut self.left);
-    }
-}
-
-impl<T: Send, W: Wait> Iterator for Drain<'_, T, W> {
-    type Item = T;
-
-    #[inline]
-    fn next(&mut self) -> Option<T> {
-        if self.left == 0 {
-            return None;
-        }
-        // SAFETY: RB-8: `head` is below the tail, and moves on at once, so that no position is
-        // taken twice even when the batch is leaked.
-        let message = unsafe { self.ring.slots.take(self.ring.head) };
-        self.ring.head += 1;
-        self.left -= 1;
-        Some(message)
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.left as usize, Some(self.left as usize))
-    }
-}
-
-impl<T: Send, W: Wait> ExactSizeIterator for Drain<'_, T, W> {}
-impl<T: Send, W: Wait> FusedIterator for Drain<'_, T, W> {}
-
-impl<T: Send, W: Wait> Drop for Drain<'_, T, W> {
-    #[inline]
-    fn drop(&mut self) {
-        // In strides: a producer that waits for room would take the head's line at every batch.
-        if self.ring.head - self.ring.head_published >= self.ring.slots.count() as u64 / 4 {
-            self.ring.release();
-        }
     }
 }
 

@@ -4,13 +4,10 @@ use core::marker::PhantomData;
 
 use bytemuck::Pod;
 
-#[cfg(not(loom))]
-use crate::storage::ALIGN_BYTES;
-use crate::storage::HeapWords;
+use crate::storage::{ALIGN_BYTES, HeapWords};
 use crate::sync::Arc;
 use crate::wait::Wait;
 
-#[cfg(not(loom))]
 use super::publisher::LagPolicy;
 use super::subscriber::{TryRecvError, WordSubscriber};
 use super::typed::{Shared, read_message};
@@ -20,11 +17,26 @@ use super::typed::{Shared, read_message};
 pub struct Subscriber<T: Pod + Send, W: Wait> {
     pub(super) log: WordSubscriber<HeapWords, HeapWords>,
     pub(super) seat: Option<usize>,
+    /// Whether nobody writes a record before this subscriber released it.
+    #[cfg_attr(loom, expect(dead_code, reason = "under loom every record is copied"))]
+    reads_in_place: bool,
     pub(super) shared: Arc<Shared<W>>,
     pub(super) messages: PhantomData<fn() -> T>,
 }
 
 impl<T: Pod + Send, W: Wait> Subscriber<T, W> {
+    /// A subscriber that is counted already.
+    pub(super) fn new(
+        log: WordSubscriber<HeapWords, HeapWords>,
+        seat: Option<usize>,
+        shared: Arc<Shared<W>>,
+    ) -> Self {
+        // Under this policy nobody is dismissed, so a reliable subscriber stays one.
+        let is_gating = shared.policy == LagPolicy::Wait && log.is_reliable();
+        let reads_in_place = is_gating && align_of::<T>() <= ALIGN_BYTES;
+        Self { log, seat, reads_in_place, shared, messages: PhantomData }
+    }
+
     /// Takes the next message.
     ///
     /// Room goes back to the publisher every quarter of a lap, and when nothing is left.
@@ -35,11 +47,10 @@ impl<T: Pod + Send, W: Wait> Subscriber<T, W> {
     pub fn try_recv(&mut self) -> Result<T, TryRecvError> {
         let released = self.log.released();
         #[cfg(not(loom))]
-        if self.shared.policy == LagPolicy::Wait && self.log.is_reliable() {
-            let mut message = T::zeroed();
-            self.drain_in_place(1, |taken| message = taken)?;
+        if self.reads_in_place {
+            let message = self.take_in_place();
             self.tell_released(released);
-            return Ok(message);
+            return message;
         }
         let message = self.log.try_recv_with(|data, start| read_message(data, start));
         self.tell_released(released);
@@ -70,10 +81,7 @@ impl<T: Pod + Send, W: Wait> Subscriber<T, W> {
     pub fn drain(&mut self, count: usize, take: impl FnMut(T)) -> Result<usize, TryRecvError> {
         let released = self.log.released();
         #[cfg(not(loom))]
-        if const { align_of::<T>() <= ALIGN_BYTES }
-            && self.shared.policy == LagPolicy::Wait
-            && self.log.is_reliable()
-        {
+        if self.reads_in_place {
             let taken = self.drain_in_place(count, take);
             self.tell_released(released);
             return taken;
@@ -121,6 +129,20 @@ impl<T: Pod + Send, W: Wait> Subscriber<T, W> {
     /// Whether the publisher is gone; messages may be left.
     pub fn is_closed(&self) -> bool {
         self.log.is_closed()
+    }
+
+    /// Takes the next message where it lies.
+    #[cfg(not(loom))]
+    #[inline(always)]
+    fn take_in_place(&mut self) -> Result<T, TryRecvError> {
+        let start = self.log.next_start()?;
+        let words = size_of::<T>() / size_of::<u64>();
+        // SAFETY: RB-20: the record is published (C21) and not released, and nobody is dismissed
+        // under this policy; it is read no more once it is released below.
+        let record = unsafe { super::raw::words(self.log.data(), start, words) };
+        let message = bytemuck::cast_slice::<u64, T>(record)[0];
+        self.log.advance(1);
+        Ok(message)
     }
 
     /// Takes messages where they lie: in words that nobody writes the compiler may move whole

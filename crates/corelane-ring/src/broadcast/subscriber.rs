@@ -185,6 +185,23 @@ impl<D: ReadWords, C: WriteWords> WordSubscriber<D, C> {
         self.try_recv_with(|data, start| data.read(start, record))
     }
 
+    /// Index of the first word of the next record; take it with [`advance`](Self::advance).
+    #[cfg(not(loom))]
+    #[inline(always)]
+    pub(super) fn next_start(&mut self) -> Result<usize, TryRecvError> {
+        if self.position == self.tail_cached && self.look_again() == 0 {
+            return Err(self.why_empty());
+        }
+        Ok(self.shape.record_start(self.position))
+    }
+
+    /// The storage of the records.
+    #[cfg(not(loom))]
+    #[inline(always)]
+    pub(super) fn data(&self) -> &D {
+        &self.data
+    }
+
     /// Takes the next record by `copy`, which is given the index of its first word.
     #[inline(always)]
     pub(super) fn try_recv_with<R>(

@@ -55,7 +55,6 @@ pub(super) fn read_message<T: Pod>(words: &impl ReadWords, start: usize) -> T {
 #[derive(Debug)]
 pub(super) struct Shared<W: Wait> {
     pub(super) shape: LogShape,
-    #[cfg_attr(loom, expect(dead_code, reason = "under loom every record is copied"))]
     pub(super) policy: LagPolicy,
     pub(super) data: HeapWords,
     pub(super) cursors: HeapWords,
@@ -347,8 +346,7 @@ impl<T: Pod + Send, W: Wait> Subscribers<T, W> {
         seat: Option<usize>,
     ) -> Subscriber<T, W> {
         self.shared.listeners.fetch_add(1, Ordering::Relaxed);
-        let shared = self.shared.clone();
-        Subscriber { log, seat, shared, messages: PhantomData }
+        Subscriber::new(log, seat, self.shared.clone())
     }
 }
 

@@ -248,6 +248,21 @@ impl Pair {
     }
 }
 
+/// What was handed out is gone, what was not is still there, whoever panics in between.
+#[test]
+fn a_batch_whose_taker_panics_keeps_the_rest() {
+    let (mut producer, mut consumer) = channel(4, Spin).unwrap();
+    let message = Arc::new(());
+    assert_eq!(producer.send_many((0..4).map(|value| (value, message.clone()))), 4);
+    let taking = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        consumer.drain(4).for_each(|(value, _)| assert_ne!(value, 1, "planted"));
+    }));
+    assert!(taking.is_err());
+    assert_eq!(Arc::strong_count(&message), 3);
+    assert_eq!(consumer.drain(4).map(|(value, _)| value).collect::<Vec<_>>(), [2, 3]);
+    assert_eq!(Arc::strong_count(&message), 1);
+}
+
 proptest! {
     /// Any sequence of operations behaves like a bounded FIFO queue (RB-1, RB-3), and every
     /// message is dropped exactly once (RB-8).

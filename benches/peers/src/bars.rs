@@ -67,12 +67,22 @@ pub(crate) fn judge(report: &Report) -> Vec<Judged<'_>> {
 
 fn is_best_of_ours(report: &Report, row: &Row) -> bool {
     let others = report.rows.iter().filter(|other| is_ours(&other.key.peer));
-    !others.filter(|other| other.is_rival_of(row)).any(|other| other.is_better_than(row))
+    let others = others.filter(|other| other.is_rival_of(row) && is_close(other) == is_close(row));
+    !others.into_iter().any(|other| other.is_better_than(row))
+}
+
+/// Whether its two CPUs had a cache in common: only such rows are held against each other.
+fn is_close(row: &Row) -> bool {
+    matches!(row.label, Label::Near | Label::Sibling)
 }
 
 /// The best of the others in the same row.
 pub(crate) fn best_rival<'a>(report: &'a Report, row: &Row) -> Option<&'a Row> {
-    let is_rival = |other: &&Row| !is_ours(&other.key.peer) && !is_baseline(&other.key.peer);
+    let is_rival = |other: &&Row| {
+        !is_ours(&other.key.peer)
+            && !is_baseline(&other.key.peer)
+            && is_close(other) == is_close(row)
+    };
     let rivals = report.rows.iter().filter(|other| other.is_rival_of(row)).filter(is_rival);
     rivals.reduce(|best, other| if other.is_better_than(best) { other } else { best })
 }
@@ -136,7 +146,7 @@ fn judged<'a>(report: &Report, ours: &'a Row, against: &Against<'_>, bar: f64) -
         ours.unit == "ns" && (ours.median - other).abs() <= report.machine.clock_step_ns as f64;
     let is_kernel = ["eventfd", "pipe", "unix"].iter().any(|kernel| name.contains(kernel));
     let verdict = match () {
-        () if !matches!(ours.label, Label::Near | Label::Sibling) => Verdict::NotNear,
+        () if !is_close(ours) => Verdict::NotNear,
         () if ratio >= bar => Verdict::Held,
         () if is_clock_step || overlaps && is_kernel => Verdict::Level,
         () if overlaps => Verdict::MissedWithin,

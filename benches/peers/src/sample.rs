@@ -21,7 +21,8 @@ pub(crate) fn report() -> Report {
     let text = format!(
         r#"{{"schema": "{SCHEMA}", "remarks": ["made up"], "rows": [{}],
         "machine": {{"cpu": "abacus", "cpus": "0-1", "shape": "2 cores", "kernel": "6.0",
-            "rustc": "rustc 1", "load": 0.5, "clock_step_ns": 5}},
+            "rustc": "rustc 1", "load": 0.5, "clock_step_ns": 5,
+            "is_optimised": true}},
         "options": {{"workloads": ["latency"], "payloads": [8], "passes": 5, "pass_ms": 100,
             "bracket_ms": 2, "placements": ["pinned"], "threads": [2], "cursors": 10,
             "is_noise_allowed": false}}}}"#,

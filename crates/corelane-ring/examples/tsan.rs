@@ -1,4 +1,5 @@
-//! Hammers every ring kind in process for a second each, for ThreadSanitizer. Run with `ci/tsan`.
+//! Hammers `spsc`, `mpsc`, `mpmc`, `fan_in` and `sharing` in process for a second each, for
+//! ThreadSanitizer. Run with `ci/tsan`.
 //!
 //! Every message is a list whose sum the receiver checks, so that each one hands memory over. It
 //! does not measure. Without ThreadSanitizer it is a plain check of sums.

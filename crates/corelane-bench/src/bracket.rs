@@ -16,8 +16,9 @@ use crate::{
     row::RowKey,
 };
 
-/// Round trips between two looks at the clock.
-const ROUND_TRIPS_PER_CLOCK: u32 = 100;
+/// Round trips between two looks at the clock: one at first, since each may take a time slice on a
+/// busy machine, and twice as many after every run, up to these.
+const RUN_MAX: u32 = 128;
 const STOP: u64 = u64::MAX;
 
 /// Round trips in nanoseconds.
@@ -111,19 +112,21 @@ fn lead<const WORDS: usize>(
 ) -> Result<f64, PassError> {
     let deadline = Instant::now() + time;
     let mut turn = 0;
+    let mut run = 1;
     let mut runs_ns = Vec::new();
     loop {
         let start = Instant::now();
-        for _ in 0..ROUND_TRIPS_PER_CLOCK {
+        for _ in 0..run {
             there.send::<WORDS>(turn + 1);
             turn = back.receive::<WORDS>(turn, patience)?;
         }
         let end = Instant::now();
-        runs_ns.push((end - start).as_nanos() as f64 / f64::from(ROUND_TRIPS_PER_CLOCK));
+        runs_ns.push((end - start).as_nanos() as f64 / f64::from(run));
         if end >= deadline {
             runs_ns.sort_by(f64::total_cmp);
             return Ok(runs_ns[runs_ns.len() / 2]);
         }
+        run = RUN_MAX.min(2 * run);
     }
 }
 

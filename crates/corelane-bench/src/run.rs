@@ -3,7 +3,12 @@
 //! Pass 1 of every row, then pass 2 of every row, in an order that is rotated, so that a change of
 //! the machine meets all of them. Nothing is printed here, and nobody is told while a pass runs.
 
-use std::{io, ops::ControlFlow, time::Duration};
+use std::{
+    io,
+    ops::ControlFlow,
+    thread,
+    time::{Duration, Instant},
+};
 
 use crate::{
     bracket::Bracket,
@@ -25,6 +30,10 @@ const COUNT_FIRST: u64 = 64;
 /// what it is multiplied with while that was too short, and the most that is tried.
 const COUNT_STEP: u64 = 8;
 const COUNT_MAX: u64 = 1 << 36;
+
+/// Before the first pass the machine is watched for so long, and so often until it is quiet.
+const QUIET_LOOK: Duration = Duration::from_millis(200);
+const QUIET_LOOKS: usize = 8;
 
 /// Is told where the run is, between passes only.
 pub trait Progress {
@@ -64,10 +73,19 @@ pub enum RunError {
         /// Why.
         source: PassError,
     },
+    /// Others use the machine before anything is measured.
+    #[error(
+        "machine is too noisy to judge: before the first pass, {because}: end what else runs, or \
+         repeat with --allow-noise"
+    )]
+    Busy {
+        /// What was seen at the last look.
+        because: String,
+    },
     /// The machine was too noisy.
     #[error(
         "machine is too noisy to judge: {row}: {counted} of {needed} passes counted after {tried} \
-         tries, last because {because}: end what else runs, or repeat with --allow-noise"
+         tries, last because {because}: {advice}"
     )]
     Noisy {
         /// The first row that got too few passes.
@@ -80,6 +98,8 @@ pub enum RunError {
         tried: usize,
         /// What disturbed the last of them.
         because: String,
+        /// What helps.
+        advice: &'static str,
     },
     /// The kernel's counters cannot be read.
     #[error("the kernel's counters cannot be read, mount /proc: {0}")]
@@ -121,6 +141,7 @@ impl Suite {
     ///
     /// # Errors
     /// - [`RunError::NoRows`]: there is nothing to measure.
+    /// - [`RunError::Busy`]: others use the machine, and go on doing so.
     /// - [`RunError::Pass`]: a queue is broken, or threads cannot be had.
     /// - [`RunError::Noisy`]: some row got too few undisturbed passes.
     /// - [`RunError::Counters`]: the kernel does not count.
@@ -129,6 +150,13 @@ impl Suite {
         if self.rows.is_empty() {
             return Err(RunError::NoRows);
         }
+        if !self.options.is_noise_allowed {
+            await_quiet(QUIET_LOOKS)?;
+        }
+        self.measure(progress)
+    }
+
+    fn measure(&self, progress: &mut dyn Progress) -> Result<Report, RunError> {
         let machine = Machine::look();
         let needed = self.options.passes;
         let mut done = 0;
@@ -164,6 +192,11 @@ impl Suite {
                 needed,
                 tried: row.tried,
                 because: row.refused_because.clone(),
+                // Noise that is allowed refuses nothing: then it was the ends that did not sleep.
+                advice: match self.options.is_noise_allowed {
+                    true => "end what else runs",
+                    false => "end what else runs, or repeat with --allow-noise",
+                },
             });
         }
         Ok(summary::report(machine, self.options.clone(), &measured))
@@ -222,7 +255,7 @@ impl Suite {
         let after = bracket()?;
         let observed = Observed {
             wall: result.wall,
-            cpus: std::thread::available_parallelism().map_or(1, usize::from),
+            cpus: cpus(),
             busy: machine.busy,
             own: machine.own,
             steal: machine.steal,
@@ -233,6 +266,33 @@ impl Suite {
         };
         Ok(PassRecord { result, before, after, disturbances: disturbances(&observed) })
     }
+}
+
+/// Returns once others leave the machine alone; an error when they did at none of the looks.
+fn await_quiet(looks: usize) -> Result<(), RunError> {
+    let mut last = None;
+    for _ in 0..looks {
+        let (before, start) = (MachineUse::now().map_err(RunError::Counters)?, Instant::now());
+        thread::sleep(QUIET_LOOK);
+        let counted = MachineUse::now().map_err(RunError::Counters)? - before;
+        let observed = Observed {
+            wall: start.elapsed(),
+            cpus: cpus(),
+            busy: counted.busy,
+            own: counted.own,
+            steal: counted.steal,
+            ..Observed::default()
+        };
+        last = disturbances(&observed).into_iter().next();
+        if last.is_none() {
+            break;
+        }
+    }
+    last.map_or(Ok(()), |because| Err(RunError::Busy { because: because.to_string() }))
+}
+
+fn cpus() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
 }
 
 fn failed(row: &PlannedRow, source: PassError) -> RunError {
@@ -246,6 +306,8 @@ fn rotation(round: usize, rows: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
     use super::*;
     use crate::{
         options::Options,
@@ -297,6 +359,27 @@ mod tests {
             // On one CPU that others use too, both ends may find their message without sleeping.
             Err(error) => assert!(matches!(error, RunError::Noisy { .. }), "{error}"),
         }
+    }
+
+    #[test]
+    fn passes_that_others_disturb_do_not_count() {
+        let mut suite = short(Workload::Throughput);
+        (suite.options.pass_ms, suite.options.is_noise_allowed) = (40, false);
+        suite.add_queue::<StdChannel>();
+        let is_over = AtomicBool::new(false);
+        let error = thread::scope(|scope| {
+            for _ in 0..3 * cpus() {
+                scope.spawn(|| while !is_over.load(Ordering::Relaxed) {});
+            }
+            let outcome = suite.measure(&mut |_: &Step<'_>| ControlFlow::Continue(()));
+            is_over.store(true, Ordering::Relaxed);
+            outcome.unwrap_err()
+        });
+        assert!(
+            matches!(error, RunError::Noisy { counted: 0, needed: 2, tried: 6, .. }),
+            "{error}"
+        );
+        assert!(error.to_string().ends_with("or repeat with --allow-noise"), "{error}");
     }
 
     #[test]

@@ -47,7 +47,7 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<Exit> {
     let mut report = match measure(&suite, run_args, &interrupt)? {
         Ok(report) => report,
         Err(RunError::Interrupted) => return interrupted(&interrupt),
-        Err(error @ RunError::Noisy { .. }) => {
+        Err(error @ (RunError::Busy { .. } | RunError::Noisy { .. })) => {
             eprintln!("corelane: {error}");
             return Ok(Exit::Unavailable);
         }

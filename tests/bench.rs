@@ -185,6 +185,7 @@ fn bad_arguments_exit_with_2_and_name_what_is_possible() {
         ("throughput --save ../x", "letters, digits"),
         ("wakeup --flamegraph x.svg --save x", "cannot be used with"),
         ("fanout --payload 8", "--help"),
+        ("latency --html -", "go to a file"),
     ];
     for (arguments, expected) in cases {
         let ended = run(&place, arguments);

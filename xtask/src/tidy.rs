@@ -16,6 +16,7 @@ mod names;
 mod os_free;
 mod size;
 mod source;
+mod tracked;
 mod tree;
 mod unsafe_code;
 mod width;
@@ -51,7 +52,8 @@ impl fmt::Display for Finding {
 /// Reads the tree, prints the findings and says whether there are none.
 pub(crate) fn run(root: &Path) -> Result<bool> {
     let files = tree::read(root)?;
-    let findings = check(&files);
+    let mut findings = check(&files);
+    findings.extend(tracked::check(&tree::tracked(root)?));
     for finding in &findings {
         println!("{finding}");
     }

@@ -52,7 +52,12 @@ impl Machine {
 
     /// What differs so much that figures cannot be compared: names and values of both.
     pub fn difference(&self, other: &Self) -> Option<String> {
+        let build = |machine: &Self| match machine.is_optimised {
+            true => "optimised".to_owned(),
+            false => "not optimised".to_owned(),
+        };
         let fields = [
+            ("build", &build(self), &build(other)),
             ("cpu", &self.cpu, &other.cpu),
             ("cpus", &self.cpus, &other.cpus),
             ("shape", &self.shape, &other.shape),
@@ -97,6 +102,8 @@ mod tests {
         let other = Machine { cpu: "abacus".into(), ..machine.clone() };
         let difference = machine.difference(&other).unwrap();
         assert!(difference.starts_with("cpu: abacus then"), "{difference}");
+        let slow = Machine { is_optimised: !machine.is_optimised, ..machine.clone() };
+        assert!(machine.difference(&slow).unwrap().starts_with("build: "));
     }
 
     #[test]

@@ -369,7 +369,11 @@ mod tests {
         let is_over = AtomicBool::new(false);
         let error = thread::scope(|scope| {
             for _ in 0..3 * cpus() {
-                scope.spawn(|| while !is_over.load(Ordering::Relaxed) {});
+                scope.spawn(|| {
+                    while !is_over.load(Ordering::Relaxed) {
+                        std::hint::spin_loop()
+                    }
+                });
             }
             let outcome = suite.measure(&mut |_: &Step<'_>| ControlFlow::Continue(()));
             is_over.store(true, Ordering::Relaxed);

@@ -2,8 +2,9 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 /// Folders that hold nothing of ours: build output and version control.
 const SKIPPED: &[&str] = &["target", ".git", "node_modules"];
@@ -23,6 +24,19 @@ impl TextFile {
     pub(super) fn new(path: &str, text: &str) -> TextFile {
         TextFile { path: path.to_owned(), text: text.to_owned() }
     }
+}
+
+/// The paths that git tracks; none where the checkout is no repository, as an unpacked archive.
+pub(super) fn tracked(root: &Path) -> Result<Vec<String>> {
+    if !root.join(".git").exists() {
+        return Ok(Vec::new());
+    }
+    let listed = Command::new("git").args(["ls-files", "-z"]).current_dir(root).output();
+    let listed = listed.context("cannot start git to list what it tracks")?;
+    let reason = String::from_utf8_lossy(&listed.stderr);
+    ensure!(listed.status.success(), "git cannot list what it tracks: {}", reason.trim());
+    let paths = String::from_utf8_lossy(&listed.stdout);
+    Ok(paths.split_terminator('\0').map(str::to_owned).collect())
 }
 
 /// All files below `root`, sorted by path.

@@ -96,7 +96,7 @@ pub(super) struct RunArgs {
     #[arg(long)]
     pub(super) json: bool,
     /// Write a page with curves.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = file)]
     pub(super) html: Option<PathBuf>,
     /// Keep the figures under this name, to compare later runs with.
     #[arg(long, value_name = "NAME")]
@@ -105,8 +105,17 @@ pub(super) struct RunArgs {
     #[arg(long, value_name = "NAME")]
     pub(super) baseline: Option<BaselineName>,
     /// Write where the time went; the profiler disturbs what it looks at.
-    #[arg(long, value_name = "FILE.svg", conflicts_with_all = ["save", "baseline"])]
+    #[arg(long, value_name = "FILE.svg", value_parser = file,
+          conflicts_with_all = ["save", "baseline"])]
     pub(super) flamegraph: Option<PathBuf>,
+}
+
+/// A path that is no `-`, which would become a file of that name.
+fn file(text: &str) -> Result<PathBuf, String> {
+    match text {
+        "-" => Err("a page and a graph go to a file; /dev/stdout is one".to_owned()),
+        path => Ok(PathBuf::from(path)),
+    }
 }
 
 impl BenchArgs {

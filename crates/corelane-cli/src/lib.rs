@@ -4,10 +4,14 @@
 //! the crates below do.
 #![forbid(unsafe_code)]
 
+mod assets;
 mod bench;
 mod demo;
+mod fabric;
 mod interrupt;
+mod machine;
 mod terminal;
+mod worker;
 
 use std::process::ExitCode;
 
@@ -55,7 +59,7 @@ enum Command {
     Bench(bench::BenchArgs),
     /// Host agents for a node; started by the node itself.
     #[command(hide = true)]
-    Worker(demo::WorkerArgs),
+    Worker(worker::WorkerArgs),
 }
 
 /// Runs the command line of this process. `version` is what `--version` prints.
@@ -66,7 +70,7 @@ pub fn main(version: &'static str) -> ExitCode {
     let outcome = match cli.command {
         Command::Demo(args) => demo::run(&args),
         Command::Bench(args) => bench::run(&args),
-        Command::Worker(args) => demo::work(&args),
+        Command::Worker(args) => worker::work(&args),
     };
     let exit = outcome.unwrap_or_else(|error| {
         eprintln!("corelane: {}", in_full(&error));

@@ -11,8 +11,7 @@ use corelane_node::NodeEvent;
 use corelane_transport::AgentId;
 use hdrhistogram::Histogram;
 
-use super::{assets, fabric::Fabric};
-use crate::{interrupt::Interrupt, terminal};
+use crate::{assets, fabric::Fabric, interrupt::Interrupt, terminal};
 
 /// Feature id of the digits.
 pub(super) const FEATURE: u32 = 1;
@@ -28,13 +27,13 @@ const MAGIC: &[u8] = b"CLDIGIT1";
 const PIXELS: usize = 64;
 
 /// The data set.
-pub(super) struct Digits {
+pub(crate) struct Digits {
     images: Vec<&'static [u8]>,
     labels: Vec<u8>,
 }
 
 impl Digits {
-    pub(super) fn load() -> anyhow::Result<Self> {
+    pub(crate) fn load() -> anyhow::Result<Self> {
         let header = assets::DIGITS.first_chunk::<16>().context("digits are truncated")?;
         let number = |at: usize| {
             u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]])
@@ -47,11 +46,11 @@ impl Digits {
         Ok(Self { images, labels })
     }
 
-    pub(super) fn images(&self) -> &[&'static [u8]] {
+    pub(crate) fn images(&self) -> &[&'static [u8]] {
         &self.images
     }
 
-    pub(super) fn held_out(&self) -> Range<usize> {
+    pub(crate) fn held_out(&self) -> Range<usize> {
         HELD_OUT
     }
 
@@ -264,7 +263,7 @@ impl<'d> Pass<'d> {
 }
 
 /// The class with the highest score.
-fn best(scores: &[u8]) -> Option<u8> {
+pub(crate) fn best(scores: &[u8]) -> Option<u8> {
     let (scores, []) = scores.as_chunks::<4>() else { return None };
     let scores = scores.iter().map(|score| f32::from_le_bytes(*score));
     let best = scores.enumerate().max_by(|(_, a), (_, b)| a.total_cmp(b));

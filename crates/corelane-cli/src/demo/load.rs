@@ -15,9 +15,8 @@ use serde::Serialize;
 use super::{
     DemoArgs,
     exchange::{Exchange, Exchanged, partners},
-    fabric::Fabric,
 };
-use crate::{interrupt::Interrupt, terminal};
+use crate::{fabric::Fabric, interrupt::Interrupt, terminal};
 
 /// Between the command and the measured time: caches warm up, the pace settles.
 const WARM_UP: Duration = Duration::from_millis(200);

@@ -7,7 +7,9 @@
 mod bench;
 mod demo;
 mod interrupt;
+mod shell;
 mod terminal;
+mod topo;
 
 use std::process::ExitCode;
 
@@ -53,6 +55,12 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Measure the rings of this machine, alone or beside what every machine has.
     Bench(bench::BenchArgs),
+    /// Show this machine: packages, nodes, caches, cores, and which of them may be used.
+    Topo(topo::TopoArgs),
+    /// Print what completes the command line in a shell.
+    Completions(shell::CompletionArgs),
+    /// Print the manual, or write a page for each command.
+    Man(shell::ManArgs),
     /// Host agents for a node; started by the node itself.
     #[command(hide = true)]
     Worker(demo::WorkerArgs),
@@ -66,6 +74,9 @@ pub fn main(version: &'static str) -> ExitCode {
     let outcome = match cli.command {
         Command::Demo(args) => demo::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Topo(args) => topo::run(&args),
+        Command::Completions(args) => shell::completions(&args),
+        Command::Man(args) => shell::man(&args),
         Command::Worker(args) => demo::work(&args),
     };
     let exit = outcome.unwrap_or_else(|error| {

@@ -10,7 +10,9 @@ mod demo;
 mod fabric;
 mod interrupt;
 mod machine;
+mod shell;
 mod terminal;
+mod topo;
 mod worker;
 
 use std::process::ExitCode;
@@ -57,6 +59,12 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Measure the rings of this machine, alone or beside what every machine has.
     Bench(bench::BenchArgs),
+    /// Show this machine: packages, nodes, caches, cores, and which of them may be used.
+    Topo(topo::TopoArgs),
+    /// Print what completes the command line in a shell.
+    Completions(shell::CompletionArgs),
+    /// Print the manual, or write a page for each command.
+    Man(shell::ManArgs),
     /// Host agents for a node; started by the node itself.
     #[command(hide = true)]
     Worker(worker::WorkerArgs),
@@ -71,6 +79,9 @@ pub fn main(version: &'static str) -> ExitCode {
         Command::Demo(args) => demo::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Worker(args) => worker::work(&args),
+        Command::Topo(args) => topo::run(&args),
+        Command::Completions(args) => shell::completions(&args),
+        Command::Man(args) => shell::man(&args),
     };
     let exit = outcome.unwrap_or_else(|error| {
         eprintln!("corelane: {}", in_full(&error));

@@ -102,7 +102,7 @@
 
 mod gating;
 mod publisher;
-#[cfg(not(loom))]
+#[cfg_attr(loom, path = "loom_raw.rs")]
 mod raw;
 mod receiver;
 mod shape;

@@ -155,6 +155,7 @@ impl<D: WriteWords, C: ReadWords> WordPublisher<D, C> {
     }
 
     /// Records published so far.
+    #[inline]
     pub fn published(&self) -> u64 {
         self.tail
     }
@@ -284,8 +285,10 @@ impl<D: WriteWords, C: ReadWords> WordPublisher<D, C> {
         slowest
     }
 
+    /// Publishes `count` records that were written behind the tail, where there was room.
     #[inline(always)]
-    fn publish(&mut self, count: u64) {
+    pub(super) fn publish(&mut self, count: u64) {
+        debug_assert!(count <= self.room_cached(), "records without room");
         self.tail += count;
         // P20: pairs with C21; the records are visible to whoever sees this tail.
         self.data.store_release(TAIL, self.tail);
@@ -309,14 +312,17 @@ impl<D: WriteWords, C: ReadWords> WordClaim<'_, D, C> {
     #[inline]
     pub fn put(&mut self, record: &[u64]) {
         assert!(record.len() <= self.log.shape.record_words(), "record exceeds the slot");
-        self.put_with(|data, start| data.write(start, record));
+        assert!(self.written < self.room, "claim is full");
+        let start = self.log.shape.record_start(self.log.tail + self.written);
+        self.log.data.write(start, record);
+        self.written += 1;
     }
 
-    /// Puts the next record by `write`, which is given the index of its first word.
+    /// Puts the next record by `write`, which is given its position.
     #[inline(always)]
-    pub(super) fn put_with(&mut self, write: impl FnOnce(&D, usize)) {
+    pub(super) fn put_at(&mut self, write: impl FnOnce(u64)) {
         assert!(self.written < self.room, "claim is full");
-        write(&self.log.data, self.log.shape.record_start(self.log.tail + self.written));
+        write(self.log.tail + self.written);
         self.written += 1;
     }
 

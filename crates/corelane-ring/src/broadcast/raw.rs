@@ -101,6 +101,19 @@ impl<'a, T: Pod> Slots<'a, T> {
         message
     }
 
+    /// The record at `position`, read as plain memory.
+    ///
+    /// # Safety
+    /// As for [`run`](Self::run), until this returns.
+    #[inline(always)]
+    pub(super) unsafe fn take(self, position: u64) -> T {
+        let record = self.words(position).as_ptr().cast::<T>();
+        // SAFETY: these words are within the memory, have the size of a `T`, which any bits are a
+        // value of, and lie as `T` must, since the first slot does; the rest is the caller's
+        // promise.
+        unsafe { record.read() }
+    }
+
     /// Up to `count` records from `position` on, to the end of the memory at most, as plain memory,
     /// which the compiler may read as it likes.
     ///

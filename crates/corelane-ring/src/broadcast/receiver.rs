@@ -48,22 +48,17 @@ impl<T: Pod + Send, W: Wait> Subscriber<T, W> {
         if !self.log.has_next() {
             self.look_again()?;
         }
-        let position = self.log.position();
         #[cfg(not(loom))]
         if self.reads_in_place {
             // SAFETY: RB-20: the record is published (C21) and not released, and nobody is
             // dismissed under this policy; it is read no more once it is released below.
-            let message = unsafe { self.records.slots().run(position, 1)[0] };
+            let message = unsafe { self.records.slots().take(self.log.position()) };
             if self.log.advance(1) {
-                self.release();
+                self.release_now();
             }
             return Ok(message);
         }
-        let message = self.records.slots().read(position);
-        let released = self.log.released();
-        let outcome = self.log.finish();
-        self.tell_released(released);
-        outcome.map(|()| message)
+        self.take_copy()
     }
 
     /// Takes the next message, waiting for one as long as it takes. May park.
@@ -109,6 +104,13 @@ impl<T: Pod + Send, W: Wait> Subscriber<T, W> {
 
     /// Gives the room of received messages back to the publisher now.
     pub fn release(&mut self) {
+        self.release_now();
+    }
+
+    /// The same, apart from the path that most messages take.
+    #[cold]
+    #[inline(never)]
+    fn release_now(&mut self) {
         let released = self.log.released();
         self.log.release();
         self.tell_released(released);
@@ -132,6 +134,16 @@ impl<T: Pod + Send, W: Wait> Subscriber<T, W> {
     /// Whether the publisher is gone; messages may be left.
     pub fn is_closed(&self) -> bool {
         self.log.is_closed()
+    }
+
+    /// Takes the next message, which is there, as a copy that may turn out not to count.
+    #[inline(never)]
+    fn take_copy(&mut self) -> Result<T, TryRecvError> {
+        let released = self.log.released();
+        let message = self.records.slots().read(self.log.position());
+        let outcome = self.log.finish();
+        self.tell_released(released);
+        outcome.map(|()| message)
     }
 
     #[inline(always)]

@@ -128,7 +128,10 @@ impl<T: Pod + Send, W: Wait> Publisher<T, W> {
     #[inline]
     pub fn try_send(&mut self, message: T) -> Result<(), TrySendError<T>> {
         if self.log.room_cached() == 0 && self.find_room(1) == 0 {
-            return Err(self.refusal(message));
+            return Err(match self.is_closed() {
+                true => TrySendError::Closed(message),
+                false => TrySendError::Full(message),
+            });
         }
         self.records.slots().write(self.log.published(), &message);
         self.log.publish(1);
@@ -221,16 +224,6 @@ impl<T: Pod + Send, W: Wait> Publisher<T, W> {
         match self.log.refresh(wanted as usize) {
             Ok(()) => self.log.room_cached(),
             Err(refused) => refused.free as u64,
-        }
-    }
-
-    /// Why there was no room for this message.
-    #[cold]
-    #[inline(never)]
-    fn refusal(&self, message: T) -> TrySendError<T> {
-        match self.is_closed() {
-            true => TrySendError::Closed(message),
-            false => TrySendError::Full(message),
         }
     }
 

@@ -80,6 +80,8 @@ pub struct WordSubscriber<D, C: WriteWords> {
     release_at: u64,
     /// The last look at the tail found that nothing follows.
     is_over: bool,
+    /// The last look at the tail found nothing, and all that was read is released.
+    is_idle: bool,
     mode: Mode,
     generation: u8,
     shape: LogShape,
@@ -163,6 +165,7 @@ impl<D: ReadWords, C: WriteWords> WordSubscriber<D, C> {
             released: position,
             release_at: position + shape.stride(),
             is_over: false,
+            is_idle: false,
             mode,
             generation: 0,
             shape,
@@ -268,12 +271,22 @@ impl<D: ReadWords, C: WriteWords> WordSubscriber<D, C> {
 
     /// Looks at the tail when everything known was taken, after a moment for records to gather if
     /// the publisher is just ahead. Records there are, never none.
+    #[inline(always)]
+    pub(super) fn look_again(&mut self) -> Result<u64, TryRecvError> {
+        // C21: pairs with P20 and P22; a tail at the own position says that nothing happened.
+        if self.is_idle && self.data.load_acquire(TAIL) == self.position {
+            return Err(TryRecvError::Empty);
+        }
+        self.look_closer()
+    }
+
     #[cold]
     #[inline(never)]
-    pub(super) fn look_again(&mut self) -> Result<u64, TryRecvError> {
+    fn look_closer(&mut self) -> Result<u64, TryRecvError> {
         self.patience.pause();
         let found = self.refresh();
         self.patience.found(found);
+        self.is_idle = found == 0 && self.mode != Mode::Evicted;
         if found == 0 { Err(self.why_empty()) } else { Ok(found) }
     }
 

@@ -155,6 +155,7 @@ impl<T: Pod + Send, W: Wait> Publisher<T, W> {
     ///
     /// No more is taken from the iterator than was sent, unless the iterator panics: then the
     /// messages of the last batch are lost.
+    #[inline]
     pub fn send_many(&mut self, messages: impl IntoIterator<Item = T>) -> usize {
         let mut messages = messages.into_iter();
         let batch_max = self.log.shape().stride();

@@ -135,7 +135,6 @@ fn write_pages(command: Command, name: &str, folder: &Path) -> anyhow::Result<()
 fn render(command: Command, name: &str, page: &mut impl Write) -> io::Result<()> {
     let usage = name.replace('-', " ");
     let command = command
-        .name(name.to_owned())
         .bin_name(usage)
         .display_name(name.to_owned())
         .version(env!("CARGO_PKG_VERSION"))

@@ -134,17 +134,17 @@ fn write_pages(command: Command, name: &str, folder: &Path) -> anyhow::Result<()
 /// One page. `name` is the command's path joined by hyphens, as manuals name them.
 fn render(command: Command, name: &str, page: &mut impl Write) -> io::Result<()> {
     let usage = name.replace('-', " ");
-    let command = command
-        .name(name.to_owned())
-        .bin_name(usage)
-        .display_name(name.to_owned())
-        .version(env!("CARGO_PKG_VERSION"))
-        .disable_help_subcommand(true);
-    Man::new(command)
-        .section(SECTION)
-        .source(format!("corelane {}", env!("CARGO_PKG_VERSION")))
-        .manual("Corelane")
-        .render(page)
+    let command =
+        command.bin_name(usage).display_name(name.to_owned()).disable_help_subcommand(true);
+    let source = format!("corelane {}", env!("CARGO_PKG_VERSION"));
+    let mut text = Vec::new();
+    let man = Man::new(command).section(SECTION).source(source.clone()).manual("Corelane");
+    man.render(&mut text)?;
+    // The library leaves an empty date out, and what follows would take its place.
+    let text = String::from_utf8_lossy(&text);
+    let (without, with) =
+        (format!(" {SECTION}  \"{source}"), format!(" {SECTION} \"\" \"{source}"));
+    page.write_all(text.replacen(&without, &with, 1).as_bytes())
 }
 
 #[cfg(test)]

@@ -99,6 +99,7 @@ pub(super) fn cache_words(topology: &Topology, domain: Option<usize>) -> String 
 
 pub(super) fn size_words(kib: u64) -> String {
     match kib {
+        1024..10_240 if kib % 1024 == 0 => format!("{} MiB", kib / 1024),
         0..10_240 => format!("{kib} KiB"),
         10_240..10_485_760 => format!("{} MiB", kib / 1024),
         _ => format!("{} GiB", kib / (1024 * 1024)),
@@ -152,8 +153,7 @@ fn role_ground(roles: &[Role]) -> u8 {
     }
 }
 
-/// Kinds, masks and what is not known.
-pub(super) fn footer(topology: &Topology, page: &mut Page<'_>) {
+fn footer(topology: &Topology, page: &mut Page<'_>) {
     let mut kinds: Vec<CpuKind> = topology.cores.iter().map(|core| core.kind).collect();
     kinds.sort();
     kinds.dedup();
@@ -161,6 +161,11 @@ pub(super) fn footer(topology: &Topology, page: &mut Page<'_>) {
         kinds.iter().map(|kind| format!("{} {kind}", kind.letter())).collect();
     words.push(format!("kinds from: {}", topology.kinds_source));
     page.sentence("", "", &words.join(", "));
+    masks(topology, page);
+}
+
+/// Which CPUs may be used, and what could not be read.
+pub(super) fn masks(topology: &Topology, page: &mut Page<'_>) {
     page.sentence("", "  ", &format!("allowed cpus: {}", or_none(&topology.allowed)));
     if !topology.offline.is_empty() {
         page.sentence("", "  ", &format!("offline cpus: {}", topology.offline));

@@ -110,7 +110,7 @@ fn details_count_caches_and_name_memory_without_cpus() {
     let far = "file=sys/devices/system/node/node7/meminfo Node 7 MemTotal: 16777216 kB\n";
     let drawn = draw_details(&read(&(two_packages() + far)), &plain(100));
     for line in
-        ["caches: 8 L2 of 2048 KiB, 2 L3 of 32 MiB", "memory only: node 7, 16 GiB", "node 1: 21 10"]
+        ["caches: 8 L2 of 2 MiB, 2 L3 of 32 MiB", "memory only: node 7, 16 GiB", "node 1: 21 10"]
     {
         assert!(drawn.contains(line), "{line} is missing in\n{drawn}");
     }

@@ -105,7 +105,8 @@ fn flow<'a>(
             if child.frame.is_elastic {
                 child.widen(extra);
             }
-            (child.x, child.y, child.height) = (x, top + y, height);
+            (child.x, child.y) = (x, top + y);
+            child.heighten(height - child.height);
             x += child.width + GAP;
             placed.push(child);
         }
@@ -124,6 +125,15 @@ impl Placed<'_> {
             if is_elastic && in_row == 1 {
                 self.children[index].widen(extra);
             }
+        }
+    }
+
+    /// Grows to the height of its row, and what it holds with it where that is one row.
+    fn heighten(&mut self, extra: f64) {
+        self.height += extra;
+        let y = self.children.first().map(|child| child.y);
+        if self.children.iter().all(|child| Some(child.y) == y) {
+            self.children.iter_mut().for_each(|child| child.heighten(extra));
         }
     }
 

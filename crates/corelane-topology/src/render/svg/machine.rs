@@ -42,16 +42,19 @@ fn holder(class: &str, label: String) -> Frame {
     Frame { class: class.to_owned(), label: vec![label], is_elastic: true, ..Frame::default() }
 }
 
-/// Cores of a domain, those that share a second-level cache in a box of it. Where that is the
-/// domain itself, or is not known, they stand alone.
+/// Cores of a domain, those that share a second-level cache in a box of it. A cache of one core
+/// stands in the core's box, and one that is the domain itself around all of them.
 fn by_second_level(
     topology: &Topology,
     plan: Option<&Plan>,
     domain: Option<usize>,
     cores: &[usize],
 ) -> Vec<Frame> {
-    let second =
-        |core: &Core| topology.thread(core.cpus.first()?)?.l2.filter(|l2| Some(*l2) != domain);
+    let second = |core: &Core| {
+        let l2 = topology.thread(core.cpus.first()?)?.l2?;
+        let is_shared = !topology.caches[l2].cpus.is_subset(&core.cpus);
+        (Some(l2) != domain && is_shared).then_some(l2)
+    };
     let mut frames: Vec<(Option<usize>, Frame)> = Vec::new();
     for core in cores.iter().map(|index| &topology.cores[*index]) {
         let drawn = core_frame(topology, plan, core);
@@ -82,6 +85,11 @@ fn core_frame(topology: &Topology, plan: Option<&Plan>, core: &Core) -> Frame {
         CpuKind::LowPower => "LP-core".to_owned(),
         kind => kind.to_string(),
     }];
+    let thread = core.cpus.first().and_then(|cpu| topology.thread(cpu));
+    let own = thread.and_then(|thread| thread.l2.filter(|l2| Some(*l2) != thread.domain));
+    if own.is_some_and(|l2| topology.caches[l2].cpus.is_subset(&core.cpus)) {
+        label.push(cache_words(topology, own));
+    }
     label.extend(first_level(topology, core));
     let children = core.cpus.iter().map(|cpu| thread_frame(topology, plan, cpu)).collect();
     let tip = format!("{}, cpus {}", core.kind, core.cpus);

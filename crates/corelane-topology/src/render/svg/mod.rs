@@ -8,9 +8,9 @@ mod heat;
 mod machine;
 
 use super::RenderStyle;
-use super::drawing::{count_words, or_none};
+use super::drawing::{count_words, masks, or_none};
 use super::line::Page;
-use crate::{LatencyMatrix, Plan, Role, Topology};
+use crate::{KindSource, LatencyMatrix, Plan, Role, Topology};
 use frame::{escape, text_width, write_text};
 use std::fmt::Write;
 
@@ -20,8 +20,10 @@ const HATCH: &str = "<defs><pattern id=\"hatch\" width=\"7\" height=\"7\" \
     patternUnits=\"userSpaceOnUse\" patternTransform=\"rotate(45)\">\
     <rect width=\"7\" height=\"7\"/><path d=\"M0 0V7\"/></pattern></defs>";
 const MARGIN: f64 = 16.0;
-/// The boxes are no wider, where they can be broken.
+/// The boxes are no wider, where they can be broken, but for machines with many threads.
 const WIDTH_MAX: f64 = 1000.0;
+const WIDTH_MAX_MANY: f64 = 2000.0;
+const MANY: usize = 64;
 const WIDTH_MIN: f64 = 460.0;
 const LINE: f64 = 18.0;
 
@@ -36,7 +38,8 @@ pub fn draw_svg(
     matrix: Option<&LatencyMatrix>,
 ) -> String {
     let frame = machine::machine(topology, plan);
-    let placed = frame.place(WIDTH_MAX);
+    let is_large = topology.threads.len() > MANY;
+    let placed = frame.place(if is_large { WIDTH_MAX_MANY } else { WIDTH_MAX });
     let map = matrix.and_then(heat::HeatMap::of);
     let map_width = map.as_ref().map_or(0.0, heat::HeatMap::width);
     let inner = placed.width.max(WIDTH_MIN).max(map_width);
@@ -45,7 +48,7 @@ pub fn draw_svg(
     write_text(&mut body, (MARGIN + 8.0, y), "head", &count_words(topology));
     placed.write((MARGIN, y + 4.0), &mut body);
     y += 4.0 + placed.height + LINE;
-    y = legend(topology, plan, y, &mut body);
+    y = legend(topology, plan, (inner, y), &mut body);
     for line in notes(topology, inner) {
         write_text(&mut body, (MARGIN + 8.0, y), "small", &line);
         y += LINE;
@@ -79,7 +82,12 @@ fn description(topology: &Topology, plan: Option<&Plan>) -> String {
 }
 
 /// What the dresses of a thread mean, of those that occur.
-fn legend(topology: &Topology, plan: Option<&Plan>, mut y: f64, out: &mut String) -> f64 {
+fn legend(
+    topology: &Topology,
+    plan: Option<&Plan>,
+    (width, mut y): (f64, f64),
+    out: &mut String,
+) -> f64 {
     let has = |is: fn(&Role) -> bool| {
         plan.is_some_and(|plan| plan.assignments.iter().any(|a| is(&a.role) && !a.cpus.is_empty()))
     };
@@ -92,6 +100,10 @@ fn legend(topology: &Topology, plan: Option<&Plan>, mut y: f64, out: &mut String
     ];
     let mut x = MARGIN + 8.0;
     for (class, words, _) in entries.into_iter().filter(|(_, _, occurs)| *occurs) {
+        let needed = 22.0 + text_width(words);
+        if x > MARGIN + 8.0 && x + needed > width {
+            (x, y) = (MARGIN + 8.0, y + LINE);
+        }
         let _ = writeln!(
             out,
             "<g class=\"thread {class}\"><rect x=\"{x:.1}\" y=\"{:.1}\" width=\"16\" \
@@ -99,7 +111,7 @@ fn legend(topology: &Topology, plan: Option<&Plan>, mut y: f64, out: &mut String
             y - 10.0
         );
         write_text(out, (x + 22.0, y), "small", words);
-        x += 22.0 + text_width(words) + 14.0;
+        x += needed + 14.0;
     }
     if x > MARGIN + 8.0 {
         y += LINE + 2.0;
@@ -111,7 +123,10 @@ fn notes(topology: &Topology, width: f64) -> Vec<String> {
     let columns = ((width - 16.0) / 6.0) as usize;
     let style = RenderStyle { columns, ..RenderStyle::default() };
     let mut page = Page::new(&style);
-    super::drawing::footer(topology, &mut page);
+    if topology.kinds_source != KindSource::Uniform {
+        page.sentence("", "  ", &format!("kinds of cores from: {}", topology.kinds_source));
+    }
+    masks(topology, &mut page);
     page.finish().lines().map(str::to_owned).collect()
 }
 

@@ -34,8 +34,9 @@ fn every_thread_has_its_box_and_the_outside_is_marked_without_colour() {
     assert_eq!(texts(&svg, "text", "cpu"), cpus);
     assert_eq!(texts(&svg, "g", "p-core").len(), 4);
     assert_eq!(texts(&svg, "g", "e-core").len(), 4);
-    // The four E-cores share an L2, each P-core has its own.
-    assert_eq!(texts(&svg, "g", "second").len(), 5);
+    // The four E-cores share an L2; each P-core has its own, in its box.
+    assert_eq!(texts(&svg, "g", "second").len(), 1);
+    assert_eq!(texts(&svg, "text", "note").iter().filter(|note| *note == "L2 2 MiB").count(), 4);
     // One in the drawing, one in the legend.
     assert_eq!(texts(&svg, "g", "outside").len(), 2);
     for words in ["( ): outside the allowed mask", "allowed cpus: 0-10", "L3 32 MiB"] {

@@ -163,7 +163,7 @@ fn bell_never_loses_a_wake_up() {
     });
 }
 
-/// Who wakes because its bell changed finds what was committed before: B2 and S2.
+/// Who wakes because its bell changed finds what was committed before: B1 and S2.
 #[test]
 fn bell_wakes_with_what_was_committed() {
     loom::model(|| {

@@ -4,11 +4,10 @@
 
 use core::future::Future;
 use core::pin::pin;
-use core::time::Duration;
 
 use loom::thread;
 
-use crate::loom_wait::{Parked, block_on, bounded};
+use crate::loom_wait::{Parked, TIME, block_on, bounded};
 use crate::spsc::{self, Consumer, Producer};
 use crate::sync::{Arc, AtomicU64, Ordering};
 use crate::{HeapWords, ReadWords, Spin, TryRecvError, TrySendError, Wait, WriteWords};
@@ -210,10 +209,10 @@ fn a_time_limit_loses_no_message() {
     bounded(3, || {
         let (mut producer, mut consumer) = parking(2);
         let sender = thread::spawn(move || {
-            let sent = producer.send_timeout(5, Duration::from_secs(1));
+            let sent = producer.send_timeout(5, TIME);
             sent.expect("because the ring is empty");
         });
-        let received = match consumer.recv_timeout(Duration::from_secs(1)) {
+        let received = match consumer.recv_timeout(TIME) {
             Err(TryRecvError::Empty) => consumer.recv().ok(),
             received => received.ok(),
         };

@@ -43,7 +43,10 @@ impl Wait for Parked {
     }
 }
 
-/// Each look at the clock is a step: the first look of a wait is in time, the second is not.
+/// A time limit that allows one sleep and one look after it, by a clock that nobody else reads.
+pub(crate) const TIME: Duration = Duration::from_secs(3);
+
+/// Each look at the clock is a step: see [`TIME`].
 impl Clock for Parked {
     fn now(&self) -> Duration {
         let mut gate = self.gate.lock();
@@ -156,9 +159,7 @@ fn a_sleeper_whose_time_is_up_loses_no_wake_up() {
         let pile = Pile::new();
         let hasty = {
             let pile = pile.clone();
-            thread::spawn(move || {
-                pile.event.wait_until_timeout(|| pile.take(), Duration::from_secs(1)).is_some()
-            })
+            thread::spawn(move || pile.event.wait_until_timeout(|| pile.take(), TIME).is_some())
         };
         let sleeper = taker(&pile);
         pile.put(1);
@@ -209,7 +210,6 @@ impl Wait for Unordered {
             return self.parked.sleep(word, seen, timeout);
         }
         self.hasty_sleepers.store(1, Ordering::Relaxed);
-        thread::yield_now();
         self.hasty_sleepers.swap(0, Ordering::Relaxed);
     }
 
@@ -235,7 +235,7 @@ fn who_takes_a_claim_off_sees_what_it_was_made_for() {
             let shared = shared.clone();
             thread::spawn(move || {
                 let look = || (shared.0.load(Ordering::Relaxed) > 0).then_some(());
-                shared.1.wait_until_timeout(look, Duration::from_secs(1));
+                shared.1.wait_until_timeout(look, TIME);
             })
         };
         let sleeper = {

@@ -173,7 +173,7 @@ impl<T> Slots<T> {
 /// dropped, so that it takes no other message along. A second panic aborts, as everywhere.
 pub(crate) fn drop_each(positions: core::ops::Range<u64>, drop_one: impl FnMut(u64)) {
     let mut rest = Rest(positions, drop_one);
-    while let Some(position) = rest.0.next() {
+    for position in rest.0.by_ref() {
         (rest.1)(position);
     }
 }

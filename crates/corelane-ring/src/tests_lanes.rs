@@ -67,7 +67,8 @@ fn no_lane_starves_under_batches<P: Sends<u64>, C: Receives<u64>>(channel: Chann
 #[test]
 fn fan_in_turns_are_of_one_length() {
     const TURN: usize = 256;
-    let takes: [fn(&mut fan_in::Consumer<u64, Spin>, &mut Vec<u64>); 3] = [
+    type Take = fn(&mut fan_in::Consumer<u64, Spin>, &mut Vec<u64>);
+    let takes: [Take; 3] = [
         |consumer, taken| taken.extend(consumer.try_recv()),
         |consumer, taken| _ = consumer.recv_many(taken, 7),
         |consumer, taken| _ = consumer.recv_many(taken, 5 * TURN),

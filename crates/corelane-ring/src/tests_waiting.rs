@@ -6,12 +6,14 @@
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 use crate::ends::{Channel, Receives, Sends, for_each_ring};
 use crate::error::{RecvError, SendError, TryRecvError};
 use crate::fan_in;
-use crate::wait::{Clock, SleepWord, Wait};
+use crate::sync::{AtomicUsize, Ordering};
+use crate::wait::{Clock, Event, SleepWord, Spin, Ticket, Wait};
 
 for_each_ring!([mpsc, mpmc, fan_in, sharing]
     room_wakes_the_one_who_sends,
@@ -247,4 +249,125 @@ fn a_fan_in_that_ends_with_a_panic_wakes_every_producer() {
     wait.then(move || assert!(catch_unwind(AssertUnwindSafe(|| drop(consumer))).is_err()));
     assert!(sleeper.send(None).is_err());
     assert!(wait.is_done());
+}
+
+#[test]
+fn the_operating_system_sees_the_word_that_the_ring_changes() {
+    let word = SleepWord::default();
+    for value in 1..4 {
+        word.change();
+        assert_eq!((word.load(), word.as_futex().load(Ordering::Relaxed)), (value, value));
+    }
+    assert!(core::ptr::eq(word.as_futex(), core::ptr::from_ref(&word).cast()));
+}
+
+#[test]
+fn who_spins_never_says_that_it_is_time_to_sleep() {
+    assert!((0..99).all(|looks| !Spin.idle(looks)));
+}
+
+/// A future that waits on an event, and how often it was woken.
+#[derive(Default)]
+struct Waiter {
+    ticket: Ticket,
+    woken: Arc<Alarm>,
+}
+
+#[derive(Default)]
+struct Alarm(AtomicUsize);
+
+impl Wake for Alarm {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Waiter {
+    fn is_ready(&mut self, event: &Event<Meanwhile>, answer: Option<()>) -> bool {
+        let waker = Waker::from(self.woken.clone());
+        event.poll_until(&mut self.ticket, &mut Context::from_waker(&waker), || answer).is_ready()
+    }
+
+    fn woken(&self) -> usize {
+        self.woken.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Three futures that found nothing.
+fn three_futures() -> (Event<Meanwhile>, [Waiter; 3]) {
+    let event = Event::new(Meanwhile::default());
+    let mut waiters = [(); 3].map(|()| Waiter::default());
+    assert!(waiters.iter_mut().all(|waiter| !waiter.is_ready(&event, None)));
+    (event, waiters)
+}
+
+fn woken(waiters: &[Waiter; 3]) -> [usize; 3] {
+    waiters.each_ref().map(Waiter::woken)
+}
+
+#[test]
+fn as_many_futures_are_woken_as_were_asked_for_each_once() {
+    for count in 0..5 {
+        let (event, waiters) = three_futures();
+        event.notify(count);
+        let expected = [0, 1, 2].map(|index| usize::from(index < count));
+        assert_eq!(woken(&waiters), expected, "first come, first served");
+        event.notify_all();
+        assert_eq!(woken(&waiters), [1; 3]);
+        event.notify_all();
+        assert_eq!(woken(&waiters), [1; 3]);
+    }
+}
+
+#[test]
+fn who_slept_and_found_something_hands_on_to_one_more() {
+    let (event, mut waiters) = three_futures();
+    assert!(waiters[1].is_ready(&event, Some(())));
+    assert_eq!(woken(&waiters), [1, 0, 0]);
+    // A thread too.
+    let (event, waiters) = three_futures();
+    let mut looks = 0;
+    event.wait_until(|| {
+        looks += 1;
+        (looks > 1).then_some(())
+    });
+    assert_eq!(woken(&waiters), [1, 0, 0]);
+    // Who found something at once does not.
+    event.wait_until(|| Some(()));
+    assert!(Waiter::default().is_ready(&event, Some(())));
+    assert_eq!(woken(&waiters), [1, 0, 0]);
+}
+
+#[test]
+fn a_future_that_is_dropped_hands_on_what_it_was_woken_for() {
+    let (event, mut waiters) = three_futures();
+    event.forget(&mut waiters[0].ticket);
+    assert_eq!(woken(&waiters), [0; 3], "it was not woken");
+    event.notify(1);
+    assert_eq!(woken(&waiters), [0, 1, 0]);
+    event.forget(&mut waiters[1].ticket);
+    assert_eq!(woken(&waiters), [0, 1, 1]);
+    event.forget(&mut waiters[1].ticket);
+    event.forget(&mut waiters[2].ticket);
+    event.notify_all();
+    assert_eq!(woken(&waiters), [0, 1, 1], "nobody is left");
+}
+
+/// Futures first, then threads; a call to the operating system only for those that sleep.
+#[test]
+fn a_wake_up_counts_futures_and_threads() {
+    let wait = Meanwhile::default();
+    let event = Arc::new(Event::new(wait.clone()));
+    let mut future = Waiter::default();
+    assert!(!future.is_ready(&event, None));
+    let there = Arc::new(AtomicUsize::new(0));
+    let (other, message) = (event.clone(), there.clone());
+    wait.then(move || {
+        other.notify(0);
+        message.store(1, Ordering::Relaxed);
+        other.notify(3);
+    });
+    event.wait_until(|| (there.load(Ordering::Relaxed) > 0).then_some(()));
+    assert_eq!(future.woken(), 1);
+    assert_eq!(*wait.woken.lock().unwrap(), [1], "one thread sleeps");
 }

@@ -39,7 +39,11 @@ const CLAIM: u64 = 1 << COUNT_BITS;
 /// One registered future.
 const TASK: u64 = 1 << (2 * COUNT_BITS);
 /// Threads and futures that nobody was sent for.
-const UNCLAIMED: u64 = (COUNT_MAX * THREAD) | (COUNT_MAX * TASK);
+const UNCLAIMED: u64 = COUNT_MAX + COUNT_MAX * TASK;
+// Each count has bits of its own.
+const _: () = assert!(CLAIM == 0x0020_0000);
+const _: () = assert!(TASK == 0x0000_0400_0000_0000);
+const _: () = assert!(UNCLAIMED == 0x7fff_fc00_001f_ffff);
 /// Looks between two looks at the clock.
 const LOOKS_PER_CLOCK: u32 = 8;
 
@@ -219,7 +223,8 @@ impl<W: Wait> Event<W> {
             (take(counts) > 0).then(|| counts - take(counts) * THREAD + take(counts) * CLAIM)
         };
         let counts = &self.waiting.counts;
-        // E5: pairs with E6.
+        // E5: pairs with E6. With a full fence in front it would release anyhow; a strategy's own may
+        // be lighter.
         if let Ok(before) = counts.fetch_update(Ordering::Release, Ordering::Relaxed, claim) {
             self.waiting.epoch.change();
             self.wait.wake(&self.waiting.epoch, take(before) as u32);

@@ -5,7 +5,10 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod codes;
 mod demo;
+mod error;
+mod explain;
 mod interrupt;
 mod terminal;
 
@@ -53,6 +56,8 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Measure the rings of this machine, alone or beside what every machine has.
     Bench(bench::BenchArgs),
+    /// Say what an error code means and what to do about it; without a code, list all.
+    Explain(explain::ExplainArgs),
     /// Host agents for a node; started by the node itself.
     #[command(hide = true)]
     Worker(demo::WorkerArgs),
@@ -66,38 +71,12 @@ pub fn main(version: &'static str) -> ExitCode {
     let outcome = match cli.command {
         Command::Demo(args) => demo::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::Worker(args) => demo::work(&args),
     };
     let exit = outcome.unwrap_or_else(|error| {
-        eprintln!("corelane: {}", in_full(&error));
+        eprintln!("{}", codes::line(&error));
         Exit::Failed
     });
     exit.into()
-}
-
-/// An error with its causes, less those that the text before them tells already.
-fn in_full(error: &anyhow::Error) -> String {
-    let mut text = String::new();
-    for cause in error.chain().map(ToString::to_string) {
-        if text.is_empty() {
-            text = cause;
-        } else if !text.contains(&cause) {
-            text = format!("{text}: {cause}");
-        }
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use anyhow::Context;
-
-    use super::*;
-
-    #[test]
-    fn a_cause_is_told_once() {
-        let inner = std::io::Error::other("no room");
-        let error = Err::<(), _>(inner).context("write failed: no room").context("demo");
-        assert_eq!(in_full(&error.unwrap_err()), "demo: write failed: no room");
-    }
 }

@@ -21,7 +21,7 @@ use corelane_topology::{Role, pin_current_thread_to};
 use corelane_transport::{AgentId, EventCount, LaneShape};
 
 use super::{DemoArgs, LANE_SLOTS, SLOT_LINES, digits, machine::Machine, worker::WorkerArgs};
-use crate::interrupt::Interrupt;
+use crate::{error::CliError, interrupt::Interrupt};
 
 /// Address of the first agent; 0 stays free, so that a zeroed envelope reaches nobody.
 const AGENT_FIRST: u32 = 1;
@@ -51,7 +51,7 @@ impl Fabric {
         interrupt: &Interrupt,
     ) -> anyhow::Result<Self> {
         let workers = split(args.agents, args.workers);
-        let program = env::current_exe().context("this program cannot find itself")?;
+        let program = env::current_exe().map_err(CliError::OwnProgram)?;
         let spec = |(index, agents): (usize, &Range<u32>)| WorkerSpec {
             program: program.clone(),
             args: WorkerArgs::of(machine, Role::Worker(index)).to_command_line(),
@@ -97,11 +97,9 @@ impl Fabric {
             match self.event(Duration::from_millis(50))? {
                 Some(NodeEvent::Up { client, pid, .. }) => _ = self.note_up(client, pid),
                 Some(NodeEvent::Refused { reason }) => eprintln!("corelane: {reason}"),
-                _ if started.elapsed() > ATTACH_PATIENCE => bail!(
-                    "workers did not attach within {} s: run `corelane demo --workers 1`, or look \
-                     at the messages above",
-                    ATTACH_PATIENCE.as_secs()
-                ),
+                _ if started.elapsed() > ATTACH_PATIENCE => {
+                    bail!(CliError::NotAttached { seconds: ATTACH_PATIENCE.as_secs() })
+                }
                 _ => {}
             }
         }
@@ -112,10 +110,10 @@ impl Fabric {
     /// The next event of the node, if one comes in time; an error when the workers are given up.
     pub(super) fn event(&mut self, timeout: Duration) -> anyhow::Result<Option<NodeEvent>> {
         match self.events.recv_timeout(timeout) {
-            Ok(NodeEvent::Escalated { reason }) => bail!("{reason}"),
+            Ok(NodeEvent::Escalated { reason }) => bail!(CliError::Escalated { reason }),
             Ok(event) => Ok(Some(event)),
             Err(mpsc::RecvTimeoutError::Timeout) => Ok(None),
-            Err(mpsc::RecvTimeoutError::Disconnected) => bail!("node ended by itself"),
+            Err(mpsc::RecvTimeoutError::Disconnected) => bail!(CliError::NodeEnded),
         }
     }
 
@@ -136,7 +134,7 @@ impl Fabric {
 
     /// Kills a worker with SIGKILL, at once: through its pidfd, so that it can be no other process.
     pub(super) fn kill(&self, worker: usize) -> anyhow::Result<()> {
-        let pidfd = self.pidfds[worker].as_ref().context("worker is not running")?;
+        let pidfd = self.pidfds[worker].as_ref().ok_or(CliError::NotRunning { worker })?;
         Ok(pidfd.kill(Signal::KILL)?)
     }
 
@@ -187,10 +185,11 @@ pub(super) fn socket_path() -> anyhow::Result<PathBuf> {
             env::temp_dir().join(format!("corelane-{uid}"))
         }
     };
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).with_context(|| {
-        let folder = folder.display();
-        format!("folder for the socket cannot be made: {folder}: let XDG_RUNTIME_DIR name one")
-    })?;
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&folder)
+        .map_err(|source| CliError::SocketFolder { folder: folder.clone(), source })?;
     check_folder(&folder)?;
     remove_stale(&folder);
     Ok(folder.join(format!("demo-{}.sock", std::process::id())))
@@ -198,15 +197,17 @@ pub(super) fn socket_path() -> anyhow::Result<PathBuf> {
 
 /// In a folder that others can write to, somebody else's socket could take the place of ours.
 fn check_folder(folder: &Path) -> anyhow::Result<()> {
-    let found = fs::metadata(folder)?;
+    let path = || folder.to_path_buf();
+    let found =
+        fs::metadata(folder).map_err(|source| CliError::SocketFolder { folder: path(), source })?;
     let is_own = found.uid() == rustix::process::geteuid().as_raw();
     ensure!(
         is_own && found.mode() & 0o077 == 0,
-        "folder for the socket is open to others: {} (owner {}, mode {:o}): remove it, or let \
-         XDG_RUNTIME_DIR name a folder of yours",
-        folder.display(),
-        found.uid(),
-        found.mode() & 0o777
+        CliError::SocketFolderOpen {
+            folder: path(),
+            owner: found.uid(),
+            mode: found.mode() & 0o777
+        }
     );
     Ok(())
 }

@@ -11,14 +11,14 @@ mod worker;
 
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
 use clap::Args;
 use corelane_agent::QUEUED_MAX;
 
 pub(crate) use worker::{WorkerArgs, work};
 
 use crate::{
-    Exit,
+    Exit, codes,
+    error::CliError,
     interrupt::{Interrupt, Interrupted},
     terminal,
 };
@@ -72,17 +72,15 @@ fn seconds(text: &str) -> Result<f64, String> {
 
 impl DemoArgs {
     /// What no single option can know; the text says what is wrong and what to do.
-    fn check(&self) -> Result<(), String> {
+    fn check(&self) -> Result<(), CliError> {
         let Self { agents, workers, window, .. } = *self;
         if agents < workers {
-            return Err(format!("--agents {agents} is less than --workers {workers}: raise it"));
+            return Err(CliError::FewAgents { agents, workers });
         }
         let open = agents.div_ceil(workers) as usize * window as usize;
         if open > QUEUED_MAX {
-            return Err(format!(
-                "--agents {agents} with --window {window} keeps {open} questions open in each of \
-                 --workers {workers}, which queues {QUEUED_MAX}: lower one or raise the last"
-            ));
+            let limit = QUEUED_MAX;
+            return Err(CliError::OpenQuestions { agents, window, open, workers, limit });
         }
         Ok(())
     }
@@ -90,11 +88,11 @@ impl DemoArgs {
 
 /// Runs the demo.
 pub(crate) fn run(args: &DemoArgs) -> anyhow::Result<Exit> {
-    if let Err(reason) = args.check() {
-        eprintln!("error: {reason}");
+    if let Err(error) = args.check() {
+        eprintln!("{}", codes::line(&error.into()));
         return Ok(Exit::Usage);
     }
-    let interrupt = Interrupt::install().context("signals cannot be caught")?;
+    let interrupt = Interrupt::install().map_err(CliError::Signals)?;
     match phases(args, &interrupt) {
         Ok(report) => {
             if args.json {

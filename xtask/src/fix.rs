@@ -1,9 +1,12 @@
-//! `xtask fix`: lets rustfmt and clippy change what they can. It commits nothing.
+//! `xtask fix`: writes the index of the error codes, and lets rustfmt and clippy change what they
+//! can. It commits nothing.
 
 use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result};
+
+use crate::tidy;
 
 /// What each run passes to cargo, in order: clippy first, since its edits want formatting.
 const RUNS: &[&[&str]] = &[
@@ -13,6 +16,7 @@ const RUNS: &[&[&str]] = &[
 
 /// Applies every fixer and says whether all of them succeeded.
 pub(crate) fn run(root: &Path) -> Result<bool> {
+    tidy::write_index(root)?;
     for arguments in RUNS {
         let status = Command::new("cargo")
             .args(*arguments)

@@ -1,11 +1,13 @@
 //! `xtask tidy`: the house rules that neither the compiler nor clippy knows.
 //!
 //! One check per file; each is a pure function from paths and text to findings. Only this file
-//! and `tree` touch the disk, and nothing here changes it.
+//! and `tree` touch the disk; `write_index`, of `xtask fix`, is all that changes it.
 
 mod adr;
 mod atomics;
 mod environment;
+mod error_types;
+mod errors;
 mod header;
 mod invariants;
 mod layers;
@@ -24,7 +26,7 @@ mod width;
 use std::fmt;
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use source::RustSource;
 use tree::TextFile;
@@ -61,6 +63,14 @@ pub(crate) fn run(root: &Path) -> Result<bool> {
     Ok(findings.is_empty())
 }
 
+/// Writes the rows of `docs/errors/README.md` anew from the pages beside it.
+pub(crate) fn write_index(root: &Path) -> Result<()> {
+    if let Some((path, text)) = errors::index(&tree::read(root)?) {
+        std::fs::write(root.join(path), text).with_context(|| format!("cannot write {path}"))?;
+    }
+    Ok(())
+}
+
 /// Every finding of every check, sorted by place.
 fn check(files: &[TextFile]) -> Vec<Finding> {
     let (sources, mut findings) = source::parse_all(files);
@@ -73,6 +83,7 @@ fn check(files: &[TextFile]) -> Vec<Finding> {
     findings.extend(unsafe_code::check(files, &sources));
     findings.extend(invariants::check(files));
     findings.extend(links::check(files));
+    findings.extend(errors::check(files, &sources));
     findings.extend(adr::check(files));
     findings.sort();
     findings.dedup();

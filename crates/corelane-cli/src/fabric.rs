@@ -23,7 +23,7 @@ use corelane_shm::{
 use corelane_topology::{Role, pin_current_thread_to};
 use corelane_transport::{AgentId, EventCount, LaneShape};
 
-use crate::{interrupt::Interrupt, machine::Machine};
+use crate::{error::CliError, interrupt::Interrupt, machine::Machine};
 
 /// Address of the first agent; 0 stays free, so that a zeroed envelope reaches nobody.
 pub(crate) const AGENT_FIRST: u32 = 1;
@@ -77,7 +77,7 @@ impl Fabric {
     ) -> anyhow::Result<Self> {
         let FabricRequest { command, socket, workers, lanes, supervision, feature, open_max } =
             request;
-        let program = env::current_exe().context("this program cannot find itself")?;
+        let program = env::current_exe().map_err(CliError::OwnProgram)?;
         let spec = |worker: &WorkerRequest| WorkerSpec {
             program: program.clone(),
             args: worker.args.clone(),
@@ -129,11 +129,9 @@ impl Fabric {
             match self.event(Duration::from_millis(50))? {
                 Some(NodeEvent::Up { client, pid, .. }) => _ = self.note_up(client, pid),
                 Some(NodeEvent::Refused { reason }) => eprintln!("corelane: {reason}"),
-                _ if started.elapsed() > ATTACH_PATIENCE => bail!(
-                    "workers did not attach within {} s: run `corelane {command}` with fewer \
-                     workers, or look at the messages above",
-                    ATTACH_PATIENCE.as_secs()
-                ),
+                _ if started.elapsed() > ATTACH_PATIENCE => {
+                    bail!(CliError::NotAttached { command, seconds: ATTACH_PATIENCE.as_secs() })
+                }
                 _ => {}
             }
         }
@@ -144,10 +142,10 @@ impl Fabric {
     /// The next event of the node, if one comes in time; an error when the workers are given up.
     pub(crate) fn event(&mut self, timeout: Duration) -> anyhow::Result<Option<NodeEvent>> {
         match self.events.recv_timeout(timeout) {
-            Ok(NodeEvent::Escalated { reason }) => bail!("{reason}"),
+            Ok(NodeEvent::Escalated { reason }) => bail!(CliError::Escalated { reason }),
             Ok(event) => Ok(Some(event)),
             Err(mpsc::RecvTimeoutError::Timeout) => Ok(None),
-            Err(mpsc::RecvTimeoutError::Disconnected) => bail!("node ended by itself"),
+            Err(mpsc::RecvTimeoutError::Disconnected) => bail!(CliError::NodeEnded),
         }
     }
 
@@ -173,7 +171,7 @@ impl Fabric {
 
     /// Kills a worker with SIGKILL, at once: through its pidfd, so that it can be no other process.
     pub(crate) fn kill(&self, worker: usize) -> anyhow::Result<()> {
-        let pidfd = self.pidfds[worker].as_ref().context("worker is not running")?;
+        let pidfd = self.pidfds[worker].as_ref().ok_or(CliError::NotRunning { worker })?;
         Ok(pidfd.kill(Signal::KILL)?)
     }
 
@@ -224,10 +222,11 @@ pub(crate) fn socket_path(command: &str) -> anyhow::Result<PathBuf> {
             env::temp_dir().join(format!("corelane-{uid}"))
         }
     };
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).with_context(|| {
-        let folder = folder.display();
-        format!("folder for the socket cannot be made: {folder}: let XDG_RUNTIME_DIR name one")
-    })?;
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&folder)
+        .map_err(|source| CliError::SocketFolder { folder: folder.clone(), source })?;
     check_folder(&folder)?;
     remove_stale(&folder);
     Ok(folder.join(format!("{command}-{}.sock", std::process::id())))
@@ -235,15 +234,17 @@ pub(crate) fn socket_path(command: &str) -> anyhow::Result<PathBuf> {
 
 /// In a folder that others can write to, somebody else's socket could take the place of ours.
 fn check_folder(folder: &Path) -> anyhow::Result<()> {
-    let found = fs::metadata(folder)?;
+    let path = || folder.to_path_buf();
+    let found =
+        fs::metadata(folder).map_err(|source| CliError::SocketFolder { folder: path(), source })?;
     let is_own = found.uid() == rustix::process::geteuid().as_raw();
     ensure!(
         is_own && found.mode() & 0o077 == 0,
-        "folder for the socket is open to others: {} (owner {}, mode {:o}): remove it, or let \
-         XDG_RUNTIME_DIR name a folder of yours",
-        folder.display(),
-        found.uid(),
-        found.mode() & 0o777
+        CliError::SocketFolderOpen {
+            folder: path(),
+            owner: found.uid(),
+            mode: found.mode() & 0o777
+        }
     );
     Ok(())
 }

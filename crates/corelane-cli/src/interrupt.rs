@@ -1,8 +1,11 @@
 //! Signals of a user who wants to stop: the first ends a command in order, the second at once.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicUsize, Ordering},
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
 };
 
 use anyhow::bail;
@@ -15,7 +18,7 @@ pub(crate) struct Interrupt(Arc<AtomicUsize>);
 
 impl Interrupt {
     /// Catches the signals from here on.
-    pub(crate) fn install() -> anyhow::Result<Self> {
+    pub(crate) fn install() -> io::Result<Self> {
         let (number, is_set) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
         for signal in [SIGINT, SIGTERM, SIGHUP, SIGQUIT] {
             let code = 128 + signal;
@@ -39,3 +42,10 @@ impl Interrupt {
 #[derive(Debug, thiserror::Error)]
 #[error("interrupted by signal {0}")]
 pub(crate) struct Interrupted(pub(crate) u8);
+
+impl Interrupted {
+    /// The stable code of this error; `docs/errors/` has a page for each.
+    pub(crate) fn code(&self) -> &'static str {
+        "CL-1104"
+    }
+}

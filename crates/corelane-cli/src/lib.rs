@@ -6,7 +6,10 @@
 
 mod assets;
 mod bench;
+mod codes;
 mod demo;
+mod error;
+mod explain;
 mod fabric;
 mod interrupt;
 mod machine;
@@ -65,6 +68,8 @@ enum Command {
     Completions(shell::CompletionArgs),
     /// Print the manual, or write a page for each command.
     Man(shell::ManArgs),
+    /// Say what an error code means and what to do about it; without a code, list all.
+    Explain(explain::ExplainArgs),
     /// Host agents for a node; started by the node itself.
     #[command(hide = true)]
     Worker(worker::WorkerArgs),
@@ -82,37 +87,11 @@ pub fn main(version: &'static str) -> ExitCode {
         Command::Topo(args) => topo::run(&args),
         Command::Completions(args) => shell::completions(&args),
         Command::Man(args) => shell::man(&args),
+        Command::Explain(args) => explain::run(&args),
     };
     let exit = outcome.unwrap_or_else(|error| {
-        eprintln!("corelane: {}", in_full(&error));
+        eprintln!("{}", codes::line(&error));
         Exit::Failed
     });
     exit.into()
-}
-
-/// An error with its causes, less those that the text before them tells already.
-fn in_full(error: &anyhow::Error) -> String {
-    let mut text = String::new();
-    for cause in error.chain().map(ToString::to_string) {
-        if text.is_empty() {
-            text = cause;
-        } else if !text.contains(&cause) {
-            text = format!("{text}: {cause}");
-        }
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use anyhow::Context;
-
-    use super::*;
-
-    #[test]
-    fn a_cause_is_told_once() {
-        let inner = std::io::Error::other("no room");
-        let error = Err::<(), _>(inner).context("write failed: no room").context("demo");
-        assert_eq!(in_full(&error.unwrap_err()), "demo: write failed: no room");
-    }
 }

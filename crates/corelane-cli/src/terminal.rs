@@ -7,9 +7,10 @@ use std::{
     io::{ErrorKind, IsTerminal, Write},
 };
 
-use anyhow::Context;
 use corelane_topology::render::RenderStyle;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::error::CliError;
 
 /// Widest drawing, however wide the terminal.
 const COLUMNS_MAX: usize = 100;
@@ -39,7 +40,7 @@ pub(crate) fn write(text: &str) -> anyhow::Result<()> {
     let mut stdout = anstream::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        result => result.context("result cannot be written to stdout: make room, or redirect it"),
+        result => Ok(result.map_err(CliError::Stdout)?),
     }
 }
 

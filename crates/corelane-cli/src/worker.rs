@@ -12,7 +12,7 @@ use corelane_plugin::ModelService;
 use corelane_topology::{CpuSet, Role, pin_current_thread_to};
 use corelane_transport::WaitPolicy;
 
-use crate::{Exit, demo, machine::Machine};
+use crate::{Exit, demo, error::CliError, machine::Machine};
 
 /// Exit code of a worker whose node is gone.
 const NODE_GONE: i32 = 1;
@@ -66,7 +66,7 @@ pub(crate) fn work(args: &WorkerArgs) -> anyhow::Result<Exit> {
     let reporter = Box::new(client.reporter());
     let worker = Worker::new(endpoint, client.agent_first(), agents, reporter)?;
     let handle = worker.handle();
-    thread::Builder::new().name("corelane-link".into()).spawn(move || {
+    let link = thread::Builder::new().name("corelane-link".into()).spawn(move || {
         loop {
             match client.listen() {
                 Link::Command(command) => handle.command(command),
@@ -75,7 +75,8 @@ pub(crate) fn work(args: &WorkerArgs) -> anyhow::Result<Exit> {
                 _ => process::exit(NODE_GONE),
             }
         }
-    })?;
+    });
+    link.map_err(CliError::LinkThread)?;
     worker.run(WaitPolicy::for_core(args.exclusive))?;
     Ok(Exit::Ok)
 }
@@ -98,7 +99,8 @@ pub(crate) fn load_model(bytes: &[u8]) -> anyhow::Result<ModelService> {
     let snapshots: Vec<_> = backend.probe()?.into_iter().map(snapshot).collect();
     let request = Request { program_bytes: bytes.len() as u64, ..Request::default() };
     let decision = choose(&request, &snapshots, &config);
-    let chosen = decision.chosen.as_ref().with_context(|| decision.to_string())?;
+    let no_device = || CliError::NoDevice { decision: decision.to_string() };
+    let chosen = decision.chosen.as_ref().ok_or_else(no_device)?;
     let batch = std::num::NonZeroUsize::MIN;
     let program = Program::Model { source: ModelSource::Bytes(bytes), batch };
     Ok(ModelService::load(Box::new(backend), &chosen.device, &program)?)

@@ -1,7 +1,7 @@
 //! HS-24: an invariant is listed once in `docs/INVARIANTS.md`, and quoted in code.
 //!
 //! An id is two capital letters, a dash and a number (RB-1 is one). An entry is a line that
-//! starts with `- **` and the id. House rules are quoted alike and are no invariants.
+//! starts with `- **` and the id. House rules and codes of errors are quoted alike and are none.
 
 use std::collections::BTreeMap;
 
@@ -10,8 +10,8 @@ use super::tree::TextFile;
 
 const LIST: &str = "docs/INVARIANTS.md";
 
-/// Written like an invariant, but a house rule.
-const HOUSE_RULE: &str = "HS-";
+/// Written like an invariant, but a house rule or the code of an error.
+const OTHERS: [&str; 2] = ["HS-", "CL-"];
 
 pub(super) fn check(files: &[TextFile]) -> Vec<Finding> {
     let list = match super::required(files, LIST) {
@@ -66,7 +66,7 @@ fn quotes(text: &str) -> Vec<(usize, &str)> {
             let starts_a_word = start == 0 || !is_word(text.as_bytes()[start - 1]);
             if let Some(id) = text.get(start..).and_then(id_at_start)
                 && starts_a_word
-                && !id.starts_with(HOUSE_RULE)
+                && !OTHERS.iter().any(|other| id.starts_with(other))
             {
                 found.push((line, id));
             }
@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn what_only_looks_alike_is_no_invariant() {
-        let text = "// HS-12, UTF-8, SHA-256, CC BY-4.0, X-AB-1, AB-1x, ab-1, A-1, é-1\n";
+        let text = "// HS-12, CL-0123, UTF-8, SHA-256, CC BY-4.0, X-AB-1, AB-1x, ab-1, A-1, é-1\n";
         assert_eq!(findings("", "a.rs", text), [""; 0]);
     }
 }

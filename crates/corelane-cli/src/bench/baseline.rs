@@ -6,8 +6,10 @@ use std::{
     str::FromStr,
 };
 
-use anyhow::{Context, bail};
-use corelane_bench::{Machine, Report};
+use anyhow::Context;
+use corelane_bench::{CompareError, Machine, Report};
+
+use crate::error::CliError;
 
 /// Longest name.
 const NAME_BYTES_MAX: usize = 64;
@@ -37,12 +39,13 @@ impl FromStr for BaselineName {
 /// The figures of this name, if they are of this machine.
 pub(super) fn load(name: &BaselineName) -> anyhow::Result<Report> {
     let path = path(name)?;
-    let text = fs::read_to_string(&path).with_context(|| {
-        format!("baseline cannot be read, make it with --save {}: {}", name.0, path.display())
+    let text = fs::read_to_string(&path).map_err(|source| {
+        let (name, path) = (name.0.clone(), path.clone());
+        CliError::BaselineRead { name, path, source }
     })?;
     let report = Report::from_json(&text).with_context(|| path.display().to_string())?;
     if let Some(difference) = Machine::look().difference(&report.machine) {
-        bail!("baseline {} is of another machine, make one here with --save: {difference}", name.0);
+        return Err(CompareError::OtherMachine(difference).into());
     }
     Ok(report)
 }
@@ -55,16 +58,14 @@ pub(super) fn save(name: &BaselineName, report: &Report) -> anyhow::Result<()> {
     let written = fs::create_dir_all(folder)
         .and_then(|()| fs::write(&unfinished, report.to_json()))
         .and_then(|()| fs::rename(&unfinished, &path));
-    written.with_context(|| {
-        format!("baseline cannot be kept, let XDG_STATE_HOME name a folder: {}", path.display())
-    })
+    Ok(written.map_err(|source| CliError::BaselineKeep { path, source })?)
 }
 
 fn path(name: &BaselineName) -> anyhow::Result<PathBuf> {
     let folder = |variable| env::var_os(variable).filter(|folder| !folder.is_empty());
     let state = folder("XDG_STATE_HOME").map(PathBuf::from);
     let state = state.or_else(|| Some(PathBuf::from(folder("HOME")?).join(".local/state")));
-    let state = state.context("baselines have no folder: set XDG_STATE_HOME or HOME")?;
+    let state = state.ok_or(CliError::NoStateFolder)?;
     Ok(state.join("corelane/bench").join(format!("{}.json", name.0)))
 }
 

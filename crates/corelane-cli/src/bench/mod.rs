@@ -8,7 +8,6 @@ mod profile;
 
 use std::{fs, ops::ControlFlow};
 
-use anyhow::Context;
 use corelane_bench::{
     Report, Row, RunError, Step, Suite, SuiteError, bytes, compare, duels, html, table,
 };
@@ -17,7 +16,8 @@ use corelane_topology::allowed_cpus;
 pub(crate) use args::BenchArgs;
 
 use crate::{
-    Exit,
+    Exit, codes,
+    error::CliError,
     interrupt::{Interrupt, Interrupted},
     terminal,
 };
@@ -26,11 +26,11 @@ use args::RunArgs;
 /// Runs the command.
 pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<Exit> {
     let run_args = args.run_args();
-    let cpus = allowed_cpus().context("allowed cpus cannot be read")?;
+    let cpus = allowed_cpus().map_err(SuiteError::Cpus)?;
     let mut suite = match Suite::new(args.options(cpus.len())) {
         Ok(suite) => suite,
         Err(SuiteError::Options(error)) => {
-            eprintln!("error: {error}");
+            eprintln!("{}", codes::line(&error.into()));
             return Ok(Exit::Usage);
         }
         Err(error) => return Err(error.into()),
@@ -41,14 +41,14 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<Exit> {
         // Opened first: who cannot write the page need not wait for it. What is there stays until
         // there is a new one.
         let opened = fs::OpenOptions::new().create(true).append(true).open(path);
-        opened.with_context(|| format!("page cannot be written: {}", path.display()))?;
+        opened.map_err(|source| CliError::Page { path: path.clone(), source })?;
     }
-    let interrupt = Interrupt::install().context("signals cannot be caught")?;
+    let interrupt = Interrupt::install().map_err(CliError::Signals)?;
     let mut report = match measure(&suite, run_args, &interrupt)? {
         Ok(report) => report,
         Err(RunError::Interrupted) => return interrupted(&interrupt),
         Err(error @ (RunError::Busy { .. } | RunError::Noisy { .. })) => {
-            eprintln!("corelane: {error}");
+            eprintln!("{}", codes::line(&error.into()));
             return Ok(Exit::Unavailable);
         }
         Err(error) => return Err(error.into()),
@@ -66,7 +66,7 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<Exit> {
     }
     if let Some(path) = &run_args.html {
         let written = fs::write(path, html::page(&report));
-        written.with_context(|| format!("page cannot be written: {}", path.display()))?;
+        written.map_err(|source| CliError::Page { path: path.clone(), source })?;
     }
     Ok(exit)
 }

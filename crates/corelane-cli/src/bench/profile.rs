@@ -2,8 +2,9 @@
 
 use std::{fs::File, path::Path};
 
-use anyhow::Context;
 use pprof::ProfilerGuardBuilder;
+
+use crate::error::CliError;
 
 /// Samples per second of CPU time; no divisor of the kernel's tick.
 const SAMPLES_PER_S: i32 = 997;
@@ -12,11 +13,11 @@ const SAMPLES_PER_S: i32 = 997;
 pub(super) fn around<T>(path: &Path, work: impl FnOnce() -> T) -> anyhow::Result<T> {
     // Opened first: who cannot write the graph need not wait for it.
     let file = File::create(path)
-        .with_context(|| format!("flame graph cannot be written: {}", path.display()))?;
+        .map_err(|source| CliError::FlamegraphFile { path: path.to_path_buf(), source })?;
     let profiler = ProfilerGuardBuilder::default().frequency(SAMPLES_PER_S).build();
-    let profiler = profiler.context("profiler cannot be started, end the one that runs")?;
+    let profiler = profiler.map_err(CliError::Profiler)?;
     let result = work();
-    let profile = profiler.report().build().context("samples cannot be read")?;
-    profile.flamegraph(file).context("flame graph cannot be drawn, measure longer")?;
+    let profile = profiler.report().build().map_err(CliError::Flamegraph)?;
+    profile.flamegraph(file).map_err(CliError::Flamegraph)?;
     Ok(result)
 }

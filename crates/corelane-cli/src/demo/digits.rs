@@ -5,13 +5,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, bail, ensure};
+use anyhow::bail;
 use corelane_agent::supervisor::Generation;
 use corelane_node::NodeEvent;
 use corelane_transport::AgentId;
 use hdrhistogram::Histogram;
 
-use crate::{assets, fabric::Fabric, interrupt::Interrupt, terminal};
+use crate::{assets, error::CliError, fabric::Fabric, interrupt::Interrupt, terminal};
 
 /// Feature id of the digits.
 pub(super) const FEATURE: u32 = 1;
@@ -33,15 +33,24 @@ pub(crate) struct Digits {
 }
 
 impl Digits {
-    pub(crate) fn load() -> anyhow::Result<Self> {
-        let header = assets::DIGITS.first_chunk::<16>().context("digits are truncated")?;
+    pub(crate) fn load() -> Result<Self, CliError> {
+        Self::parse(assets::DIGITS)
+    }
+
+    fn parse(bytes: &'static [u8]) -> Result<Self, CliError> {
+        let damaged = |reason| CliError::Digits { reason };
+        let header = bytes.first_chunk::<16>().ok_or(damaged("they are truncated"))?;
         let number = |at: usize| {
             u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]])
                 as usize
         };
-        ensure!(&header[..8] == MAGIC && number(12) == PIXELS, "digits have another format");
-        let records = assets::DIGITS[header.len()..].chunks_exact(PIXELS + 1);
-        ensure!(records.len() == number(8), "digits are truncated");
+        if &header[..8] != MAGIC || number(12) != PIXELS {
+            return Err(damaged("they have another format"));
+        }
+        let records = bytes[header.len()..].chunks_exact(PIXELS + 1);
+        if records.len() != number(8) {
+            return Err(damaged("they are truncated"));
+        }
         let (images, labels) = records.map(|record| (&record[..PIXELS], record[PIXELS])).unzip();
         Ok(Self { images, labels })
     }
@@ -192,9 +201,9 @@ impl<'d> Pass<'d> {
             let index = answer.key as usize;
             let scores = match answer.payload {
                 Ok(scores) => scores,
-                Err(text) => bail!("image {index} was answered with an error: {text}"),
+                Err(text) => bail!(CliError::Answer { image: index, text: text.to_owned() }),
             };
-            let class = best(scores).with_context(|| format!("image {index} has no scores"))?;
+            let class = best(scores).ok_or(CliError::NoScores { image: index })?;
             self.outcome.waited_ns.saturating_record(answer.waited_ns);
             match &mut self.outcome.answers[index] {
                 Some(_) => self.outcome.duplicates += 1,
@@ -253,7 +262,7 @@ impl<'d> Pass<'d> {
                     if kill.at.is_some() && client.0 as usize == kill.worker => {}
                 (NodeEvent::Refused { reason }, _) => eprintln!("corelane: {reason}"),
                 (NodeEvent::Down { client, reason, .. }, _) => {
-                    bail!("worker {client} ended by itself: {reason}")
+                    bail!(CliError::WorkerEnded { worker: client.0, reason: reason.to_string() })
                 }
                 _ => {}
             }
@@ -280,6 +289,14 @@ mod tests {
         assert_eq!((digits.images.len(), digits.labels.len()), (1797, 1797));
         assert!(digits.images.iter().flat_map(|image| image.iter()).all(|&pixel| pixel <= 16));
         assert!(digits.labels.iter().all(|&label| label <= 9));
+    }
+
+    #[test]
+    fn damaged_digits_are_refused() {
+        for bytes in [&assets::DIGITS[..15], &assets::DIGITS[..100_000], &[b'x'; 81]] {
+            let damaged = Digits::parse(bytes).err().expect("they are damaged");
+            assert_eq!(damaged.code(), "CL-1130", "{damaged}");
+        }
     }
 
     #[test]

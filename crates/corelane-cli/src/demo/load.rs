@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use corelane_agent::Command;
 use corelane_node::NodeEvent;
 use corelane_transport::{AgentId, monotonic_ns};
@@ -16,7 +16,7 @@ use super::{
     DemoArgs,
     exchange::{Exchange, Exchanged, partners},
 };
-use crate::{fabric::Fabric, interrupt::Interrupt, terminal};
+use crate::{error::CliError, fabric::Fabric, interrupt::Interrupt, terminal};
 
 /// Between the command and the measured time: caches warm up, the pace settles.
 const WARM_UP: Duration = Duration::from_millis(200);
@@ -107,15 +107,16 @@ pub(super) fn run(
         total.corrupt += worker.corrupt;
         total.refused += worker.refused;
         for &(value, count) in &worker.rtt_ns {
-            rtt.record_n(value, count).context("round trip beyond the histogram")?;
+            rtt.record_n(value, count).expect("because the histogram grows as needed");
         }
     }
     if total.refused > 0 {
-        bail!("the lanes refused {} messages: lower --window or --agents", total.refused);
+        bail!(CliError::LanesRefused { count: total.refused });
     }
     if total.sent != total.received {
         let (sent, received) = (total.sent, total.received);
-        bail!("messages are missing: sent={sent} received={received} {:?}", fabric.totals());
+        let totals = Box::new(fabric.totals());
+        bail!(CliError::Missing { sent, received, totals });
     }
     let msgs_per_s = total.received_in_time as f64 / load.time.as_secs_f64();
     let Exchanged { sent, corrupt, .. } = total;
@@ -161,16 +162,13 @@ fn await_quiet(
                 quiet.insert(client);
             }
             Some(event) => disturbed(event)?,
-            None if fabric.totals().dropped_stalled > 0 => bail!(
-                "a worker stood still for more than a second, and {} messages to it were dropped: \
-                 run again with less beside it",
-                fabric.totals().dropped_stalled
-            ),
-            None if Instant::now() > deadline => bail!(
-                "answers are missing {} s after the load: {:?}",
-                DRAIN_PATIENCE.as_secs(),
-                fabric.totals()
-            ),
+            None if fabric.totals().dropped_stalled > 0 => {
+                bail!(CliError::StoodStill { dropped: fabric.totals().dropped_stalled })
+            }
+            None if Instant::now() > deadline => bail!(CliError::AnswersMissing {
+                seconds: DRAIN_PATIENCE.as_secs(),
+                totals: Box::new(fabric.totals())
+            }),
             None => {}
         }
     }
@@ -185,10 +183,10 @@ fn collect(fabric: &mut Fabric, interrupt: &Interrupt) -> anyhow::Result<Vec<Exc
         interrupt.check()?;
         match fabric.event(Duration::from_millis(50))? {
             Some(NodeEvent::Report { report, .. }) if report.name == "exchanged" => {
-                counted.push(serde_json::from_value(report.body)?);
+                counted.push(serde_json::from_value(report.body).map_err(CliError::Counts)?);
             }
             Some(event) => disturbed(event)?,
-            None if Instant::now() > deadline => bail!("a worker does not report its counts"),
+            None if Instant::now() > deadline => bail!(CliError::NoCounts),
             None => {}
         }
     }
@@ -198,9 +196,9 @@ fn collect(fabric: &mut Fabric, interrupt: &Interrupt) -> anyhow::Result<Vec<Exc
 /// What else may happen during the load: a stranger at the socket is told of, a death ends it.
 fn disturbed(event: NodeEvent) -> anyhow::Result<()> {
     match event {
-        NodeEvent::Down { client, reason, .. } => bail!(
-            "worker {client} ended during the load ({reason}), and its counts with it: run again"
-        ),
+        NodeEvent::Down { client, reason, .. } => {
+            bail!(CliError::EndedInLoad { worker: client.0, reason: reason.to_string() })
+        }
         NodeEvent::Refused { reason } => eprintln!("corelane: {reason}"),
         _ => {}
     }

@@ -12,7 +12,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::Context;
 use clap::Args;
 use corelane_agent::{Agent, QUEUED_MAX, supervisor::SupervisorConfig};
 use corelane_plugin::ModelAgent;
@@ -20,7 +19,8 @@ use corelane_topology::Role;
 use corelane_transport::LaneShape;
 
 use crate::{
-    Exit, assets,
+    Exit, assets, codes,
+    error::CliError,
     fabric::{self, Fabric, FabricRequest, WorkerRequest},
     interrupt::{Interrupt, Interrupted},
     machine::{self, Machine, Wanted},
@@ -77,17 +77,15 @@ fn seconds(text: &str) -> Result<f64, String> {
 
 impl DemoArgs {
     /// What no single option can know; the text says what is wrong and what to do.
-    fn check(&self) -> Result<(), String> {
+    fn check(&self) -> Result<(), CliError> {
         let Self { agents, workers, window, .. } = *self;
         if agents < workers {
-            return Err(format!("--agents {agents} is less than --workers {workers}: raise it"));
+            return Err(CliError::FewAgents { agents, workers });
         }
         let open = agents.div_ceil(workers) as usize * window as usize;
         if open > QUEUED_MAX {
-            return Err(format!(
-                "--agents {agents} with --window {window} keeps {open} questions open in each of \
-                 --workers {workers}, which queues {QUEUED_MAX}: lower one or raise the last"
-            ));
+            let limit = QUEUED_MAX;
+            return Err(CliError::OpenQuestions { agents, window, open, workers, limit });
         }
         Ok(())
     }
@@ -130,11 +128,11 @@ fn request(args: &DemoArgs, socket: PathBuf, machine: &Machine) -> anyhow::Resul
 
 /// Runs the demo.
 pub(crate) fn run(args: &DemoArgs) -> anyhow::Result<Exit> {
-    if let Err(reason) = args.check() {
-        eprintln!("error: {reason}");
+    if let Err(error) = args.check() {
+        eprintln!("{}", codes::line(&error.into()));
         return Ok(Exit::Usage);
     }
-    let interrupt = Interrupt::install().context("signals cannot be caught")?;
+    let interrupt = Interrupt::install().map_err(CliError::Signals)?;
     match phases(args, &interrupt) {
         Ok(report) => {
             if args.json {

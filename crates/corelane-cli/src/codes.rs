@@ -1,0 +1,127 @@
+//! How an error is printed: with the code of the first cause that has one.
+//!
+//! The list below names every coded error that can be in a chain; `cargo xtask tidy` compares it
+//! with the crates that this one is built on.
+
+use std::error::Error;
+
+/// Asks each of the types whether the error is of it.
+macro_rules! first_code {
+    ($error:ident: $($coded:ty,)*) => {
+        $(if let Some(coded) = $error.downcast_ref::<$coded>() {
+            return Some(coded.code());
+        })*
+    };
+}
+
+/// The code of an error itself, not of its causes.
+fn code_of(error: &(dyn Error + 'static)) -> Option<&'static str> {
+    first_code! { error:
+        crate::error::CliError,
+        crate::interrupt::Interrupted,
+        corelane_agent::AskerError,
+        corelane_agent::TellError,
+        corelane_agent::WorkerError,
+        corelane_agent::ask::AskError,
+        corelane_agent::supervisor::Escalation,
+        corelane_agent::supervisor::SpecError,
+        corelane_bench::CompareError,
+        corelane_bench::OptionsError,
+        corelane_bench::PassError,
+        corelane_bench::ReportError,
+        corelane_bench::RunError,
+        corelane_bench::SuiteError,
+        corelane_infer::ConfigError,
+        corelane_infer::LoadError,
+        corelane_infer::ModelError,
+        corelane_infer::RunError,
+        corelane_infer::Unavailable,
+        corelane_node::AttachError,
+        corelane_node::NodeError,
+        corelane_node::control::NotAMessage,
+        corelane_node::control::Refusal,
+        corelane_plugin::ServiceError,
+        corelane_router::RouterError,
+        corelane_router::TableError,
+        corelane_shm::SegmentError,
+        corelane_shm::WindowError,
+        corelane_shm::fdpass::ChannelError,
+        corelane_shm::fdpass::ListenError,
+        corelane_shm::futex::FutexError,
+        corelane_shm::process::ProcessError,
+        corelane_topology::MeasureError,
+        corelane_topology::ParseCpuSetError,
+        corelane_topology::PinError,
+        corelane_topology::TopologyError,
+        corelane_transport::LaneShapeError,
+        corelane_transport::Malformed,
+        corelane_transport::PortError,
+        corelane_transport::ReceiveError,
+        corelane_transport::SendError,
+    }
+    None
+}
+
+/// The line that tells a person of an error: its code, what failed, and why.
+pub(crate) fn line(error: &anyhow::Error) -> String {
+    match error.chain().find_map(code_of) {
+        Some(code) => format!("corelane: error[{code}]: {}", in_full(error)),
+        None => format!("corelane: error: {}", in_full(error)),
+    }
+}
+
+/// An error with its causes, less those that the text before them tells already.
+fn in_full(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context;
+
+    use super::*;
+    use crate::interrupt::Interrupt;
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let inner = std::io::Error::other("no room");
+        let error = Err::<(), _>(inner).context("write failed: no room").context("demo");
+        assert_eq!(line(&error.unwrap_err()), "corelane: error: demo: write failed: no room");
+    }
+
+    #[test]
+    fn the_first_coded_cause_gives_the_code() {
+        let cpus = "zero".parse::<corelane_topology::CpuSet>();
+        let error = cpus.context("--cpus").unwrap_err();
+        assert!(line(&error).starts_with("corelane: error[CL-0131]: --cpus: "), "{}", line(&error));
+        // An error that wraps another has the code of what went wrong inside.
+        let error = corelane_node::Client::attach("/nowhere/node.sock".as_ref()).unwrap_err();
+        assert_eq!(error.code(), "CL-0333");
+        assert!(line(&error.into()).starts_with("corelane: error[CL-0333]: no node to attach to"));
+    }
+
+    #[test]
+    fn an_interruption_has_a_code() {
+        let interrupt = Interrupt::install().unwrap();
+        interrupt.check().unwrap();
+        let own = rustix::process::getpid();
+        rustix::process::kill_process(own, rustix::process::Signal::HUP).unwrap();
+        // The kernel delivers it before the call returns, but perhaps to another thread.
+        let error = loop {
+            match interrupt.check() {
+                Err(error) => break error,
+                Ok(()) => std::thread::yield_now(),
+            }
+        };
+        let text = "corelane: error[CL-1104]: interrupted by signal 1";
+        assert_eq!(line(&error), text);
+    }
+}

@@ -267,8 +267,8 @@ impl<W: Wait> Event<W> {
         waker.is_some()
     }
 
-    /// Futures are counted within the lock, which is their order; for those that look without it, it
-    /// is the fences.
+    /// Futures are counted within the lock, which is their order; for those that look without it,
+    /// the fences are.
     fn with_tasks<R>(&self, change: impl FnOnce(&mut Tasks, &AtomicU64) -> R) -> R {
         change(&mut self.waiting.tasks.lock(), &self.waiting.counts)
     }

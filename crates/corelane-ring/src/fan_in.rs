@@ -304,7 +304,7 @@ impl<T: Send, W: Wait> Consumer<T, W> {
             let ready = batch.len();
             taken += ready;
             self.turn += ready;
-            let freed = (ready > 0).then_some(Freed { room: &lane.room.0 });
+            let freed = (ready > 0).then(|| Freed { room: &lane.room.0 });
             batch.for_each(&mut *take);
             drop(freed);
             if ready < wanted {

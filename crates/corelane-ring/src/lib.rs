@@ -52,7 +52,7 @@
 //! | P41 to C43 | [`fan_in`] |
 //! | P51 to C57 | [`sharing`] |
 //! | E1 to E6 | [`wait`], for every typed ring |
-//! | B1 to S2 | [`bell`], beside [`latency`] |
+//! | B1, S1, S2 | [`bell`], beside [`latency`] |
 //!
 //! # Invariants
 //!

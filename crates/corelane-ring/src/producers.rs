@@ -135,8 +135,8 @@ impl<T: Send, W: Wait> Drop for Producer<T, W> {
 /// what was not filled by then is skipped by the consumers.
 ///
 /// Dropping the claim drops what was put into it, and publishes nothing of it (RB-3). A claim must
-/// not be leaked, as [`core::mem::forget`] does: its positions would be neither filled nor given up,
-/// no consumer could ever pass them, and the ring would stand still for good.
+/// not be leaked, as [`core::mem::forget`] does: its positions are then neither filled nor given
+/// up, no consumer can ever pass them, and the ring stands still for good.
 #[derive(Debug)]
 #[must_use = "nothing is published before the commit"]
 pub struct Claim<'a, T: Send, W: Wait> {

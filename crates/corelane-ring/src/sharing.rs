@@ -16,8 +16,8 @@
 //! | C54, P54 | the consumers' end before it is seen | AcqRel decrement in `Consumer`'s drop, Acquire load in `Producer::is_closed` |
 //! | P55, C56 | the last messages before a last look | AcqRel decrement in `Producer`'s drop, Acquire load in `Consumer::is_closed` |
 //!
-//! The count of changes has no order of its own. It changes within the lock of the list, so whoever
-//! sees the change and gets the lock finds the lane; and before a last look, C56 shows every change.
+//! The count of changes has no order of its own. It changes within the lock of the list, so who
+//! sees the change and gets the lock finds the lane; before a last look, C56 shows every change.
 
 mod lane;
 

@@ -63,6 +63,17 @@ fn no_lane_starves_under_batches<P: Sends<u64>, C: Receives<u64>>(channel: Chann
     });
 }
 
+/// A count is of all lanes together.
+#[test]
+fn fan_in_takes_no_more_than_was_asked_for() {
+    let (mut first, mut consumer) = ring::<fan_in::Producer<u64, Spin>, _>(fan_in::channel, 8);
+    let mut second = first.clone();
+    assert_eq!((first.send_many([1]), second.send_many(2..10)), (1, 8));
+    let mut taken = Vec::new();
+    assert_eq!(consumer.recv_many(&mut taken, 3), 3);
+    assert_eq!(taken, [1, 2, 3]);
+}
+
 /// A turn has so many messages, whoever is next, and whichever way they are taken.
 #[test]
 fn fan_in_turns_are_of_one_length() {

@@ -192,8 +192,8 @@ impl<W: Wait> Event<W> {
         left: &mut impl FnMut() -> Option<Duration>,
     ) -> Option<R> {
         let epoch = &self.waiting.epoch;
-        // Before the announcement, which E4 keeps behind it: a claim of this sleep changes the epoch
-        // after this.
+        // Before the announcement, which E4 keeps behind it: a claim of this sleep changes the
+        // epoch after this.
         let seen = epoch.load();
         // No order is needed: the fence is the order.
         self.waiting.counts.fetch_add(THREAD, Ordering::Relaxed);
@@ -223,8 +223,8 @@ impl<W: Wait> Event<W> {
             (take(counts) > 0).then(|| counts - take(counts) * THREAD + take(counts) * CLAIM)
         };
         let counts = &self.waiting.counts;
-        // E5: pairs with E6. With a full fence in front it would release anyhow; a strategy's own may
-        // be lighter.
+        // E5: pairs with E6. With a full fence in front it would release anyhow; a strategy's own
+        // may be lighter.
         if let Ok(before) = counts.fetch_update(Ordering::Release, Ordering::Relaxed, claim) {
             self.waiting.epoch.change();
             self.wait.wake(&self.waiting.epoch, take(before) as u32);
@@ -267,8 +267,8 @@ impl<W: Wait> Event<W> {
         waker.is_some()
     }
 
-    /// Futures are counted within the lock, which is their order; to those that look without it, the
-    /// fences are.
+    /// Futures are counted within the lock, which is their order; for those that look without it,
+    /// the fences are.
     fn with_tasks<R>(&self, change: impl FnOnce(&mut Tasks, &AtomicU64) -> R) -> R {
         change(&mut self.waiting.tasks.lock(), &self.waiting.counts)
     }

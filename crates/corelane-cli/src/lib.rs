@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod config;
 mod demo;
 mod interrupt;
 mod terminal;
@@ -53,6 +54,8 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Measure the rings of this machine, alone or beside what every machine has.
     Bench(bench::BenchArgs),
+    /// Check, show and write the files of flows.
+    Config(config::ConfigArgs),
     /// Host agents for a node; started by the node itself.
     #[command(hide = true)]
     Worker(demo::WorkerArgs),
@@ -66,6 +69,7 @@ pub fn main(version: &'static str) -> ExitCode {
     let outcome = match cli.command {
         Command::Demo(args) => demo::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Config(args) => config::run(&args),
         Command::Worker(args) => demo::work(&args),
     };
     let exit = outcome.unwrap_or_else(|error| {

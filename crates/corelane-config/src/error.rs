@@ -12,7 +12,11 @@ use crate::{Place, UnitError, VERSION};
 #[derive(Debug, Clone, PartialEq)]
 pub struct ConfigError {
     mistakes: Vec<Mistake>,
+    left_out: usize,
 }
+
+/// Most mistakes that are told at once; who made as many reads no more.
+const MISTAKES_MAX: usize = 50;
 
 /// One mistake and where it is.
 #[derive(Debug, Clone, PartialEq)]
@@ -304,8 +308,15 @@ impl Fault {
 
 impl ConfigError {
     /// The mistakes, if there are any.
-    pub(crate) fn of(mistakes: Vec<Mistake>) -> Result<(), Self> {
-        if mistakes.is_empty() { Ok(()) } else { Err(Self { mistakes }) }
+    pub(crate) fn of(mut mistakes: Vec<Mistake>) -> Result<(), Self> {
+        let left_out = mistakes.len().saturating_sub(MISTAKES_MAX);
+        mistakes.truncate(MISTAKES_MAX);
+        if mistakes.is_empty() { Ok(()) } else { Err(Self { mistakes, left_out }) }
+    }
+
+    /// How many mistakes there are beyond those.
+    pub fn left_out(&self) -> usize {
+        self.left_out
     }
 
     /// The mistakes in the order in which they were found; there is at least one.
@@ -332,6 +343,9 @@ impl fmt::Display for ConfigError {
         for (index, mistake) in self.mistakes.iter().enumerate() {
             let line_feed = if index == 0 { "" } else { "\n" };
             write!(f, "{line_feed}{mistake}")?;
+        }
+        if self.left_out > 0 {
+            write!(f, "\nand {} more, correct these first", self.left_out)?;
         }
         Ok(())
     }

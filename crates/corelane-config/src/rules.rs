@@ -22,6 +22,7 @@ pub(crate) fn check(root: &Table, is_whole: bool, mistakes: &mut Mistakes) {
     let mut rules = Rules { is_whole, meant, mistakes };
     rules.table(root, &None, Shape::root(), &Path::default());
     rules.names(root);
+    rules.commands(root);
     for (table, first, second) in ORDERED {
         rules.order(root, table, first, second);
     }
@@ -114,6 +115,19 @@ impl Rules<'_> {
             if let Some(text) = name.node.text().filter(|text| !seen.insert(text.to_lowercase())) {
                 let (key, found) = ("the flow".to_owned(), crate::check::clipped(text));
                 self.mistakes.add(&name.node.place, Fault::Repeated { key, found });
+            }
+        }
+    }
+
+    /// A command has at least a name.
+    fn commands(&mut self, root: &Table) {
+        let agents = root.get("agents").map(|entry| entry.node.list()).unwrap_or_default();
+        for command in agents.iter().filter_map(|stage| stage.table()?.get("command")) {
+            let tool = command.node.list().first();
+            if let Some(tool) = tool.filter(|tool| tool.text() == Some("")) {
+                let reason = "must begin with the name of a tool, write it first";
+                let (key, found) = ("agents.command".to_owned(), String::new());
+                self.mistakes.add(&tool.place, Fault::Text { key, found, reason });
             }
         }
     }

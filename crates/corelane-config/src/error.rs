@@ -18,6 +18,9 @@ pub struct ConfigError {
 /// Most mistakes that are told at once; who made as many reads no more.
 const MISTAKES_MAX: usize = 50;
 
+/// How much of a value is quoted in an error.
+const QUOTED_CHARACTERS_MAX: usize = 80;
+
 /// One mistake and where it is.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
@@ -364,12 +367,23 @@ impl fmt::Display for Mistake {
 pub(crate) fn nearest<'n>(found: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
     /// Less likeness than this is chance.
     const LIKENESS_MIN: f64 = 0.75;
+    /// A shorter name is like anything.
+    const CHARACTERS_MIN: usize = 2;
     let found = found.to_lowercase();
     names
+        .filter(|_| found.chars().count() >= CHARACTERS_MIN)
         .map(|name| (strsim::jaro_winkler(&found, &name.to_lowercase()), name))
         .filter(|(likeness, _)| *likeness >= LIKENESS_MIN)
         .max_by(|(a, _), (b, _)| a.total_cmp(b))
         .map(|(_, name)| name)
+}
+
+/// The beginning of a long text.
+pub(crate) fn clipped(text: &str) -> String {
+    match text.char_indices().nth(QUOTED_CHARACTERS_MAX) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
 }
 
 fn hint(nearest: &Option<impl AsRef<std::path::Path>>) -> String {
@@ -386,7 +400,8 @@ mod tests {
         let names = ["workers", "routers", "ask_timeout"];
         assert_eq!(nearest("workrs", names.into_iter()), Some("workers"));
         assert_eq!(nearest("Router", names.into_iter()), Some("routers"));
-        assert_eq!(nearest("timeout", names.into_iter()), None);
+        assert_eq!(nearest("timeout", names.into_iter()), Some("ask_timeout"));
+        assert_eq!(nearest("w", names.into_iter()), None);
         assert_eq!(nearest("zzz", names.into_iter()), None);
         assert_eq!(nearest("", names.into_iter()), None);
     }

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use crate::{
     TimeSpan,
     check::{Mistakes, Path},
-    error::Fault,
+    error::{Fault, clipped},
     shape::{Kind, Shape},
     source::Place,
     tree::{Entry, Node, Table},
@@ -79,7 +79,8 @@ impl Rules<'_> {
                 Kind::List => Some(format!("[[{key}]]")),
                 _ => Some(format!("{key} = {}", shape.example()?)),
             });
-            let (key, table) = (key.to_owned(), path.table());
+            let table = if is_root { "the flow".to_owned() } else { path.table() };
+            let key = key.to_owned();
             self.mistakes.add(place, Fault::Missing { key, table, example });
         }
     }
@@ -113,7 +114,7 @@ impl Rules<'_> {
         for name in agents.iter().filter_map(|stage| stage.table()?.get("name")) {
             // Told apart without regard to case, as variables name them.
             if let Some(text) = name.node.text().filter(|text| !seen.insert(text.to_lowercase())) {
-                let (key, found) = ("the flow".to_owned(), crate::check::clipped(text));
+                let (key, found) = ("the flow".to_owned(), clipped(text));
                 self.mistakes.add(&name.node.place, Fault::Repeated { key, found });
             }
         }

@@ -113,7 +113,7 @@ corelane: error[CL-1013]: topology.routers must be a whole number, write one: fo
     assert_eq!(desk.bad("check flow.toml", 2), expected);
     let error = desk.bad("check flow.toml --set limits.ask_timeout=5", 2);
     for part in
-        ["CL-1011", "CL-1016", "| --set limits.ask_timeout=5\n |                          ^\n"]
+        ["CL-1011", "CL-1028", "| --set limits.ask_timeout=5\n |                          ^\n"]
     {
         assert!(error.contains(part), "no {part:?} in\n{error}");
     }

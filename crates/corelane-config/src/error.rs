@@ -293,7 +293,7 @@ impl Fault {
             Self::WrongType { .. } => "CL-1013",
             Self::OutOfRange { .. } => "CL-1014",
             Self::UnknownName { .. } => "CL-1015",
-            Self::Unit { .. } => "CL-1016",
+            Self::Unit { error, .. } => error.code(),
             Self::Text { .. } => "CL-1017",
             Self::Pattern { .. } => "CL-1018",
             Self::Cpus { .. } => "CL-1019",

@@ -82,6 +82,18 @@ pub enum UnitError {
     },
 }
 
+impl UnitError {
+    /// The code of the page that explains it, in `docs/errors`.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Number { .. } => "CL-1016",
+            Self::Missing { .. } => "CL-1028",
+            Self::Unknown { .. } => "CL-1029",
+            Self::Range { .. } => "CL-1030",
+        }
+    }
+}
+
 impl ByteSize {
     /// So many bytes.
     pub const fn new(bytes: u64) -> Self {

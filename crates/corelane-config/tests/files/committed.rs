@@ -2,9 +2,10 @@
 //!
 //! `corelane config init --output` and `corelane config schema` write them anew.
 
-use std::{fs, path::PathBuf};
+use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use corelane_config::{Config, Digits, Input, Model, Stage, Work, schema, template};
+use serde_json::Value;
 
 use crate::good;
 
@@ -70,4 +71,42 @@ fn every_key_of_the_default_file_is_right() {
         count += 1;
     }
     assert_eq!(count, 12);
+}
+
+/// Keys and defaults of a table of the schema, by dotted path.
+fn keys(table: &Value, path: &str, found: &mut BTreeMap<String, String>) {
+    for (key, value) in table["properties"].as_object().expect("a table has keys") {
+        let key = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+        match [value, &value["items"]].into_iter().find(|table| table["type"] == "object") {
+            Some(table) => keys(table, &key, found),
+            None => {
+                let default = value.get("default").map(|default| format!("`{default}`"));
+                found.insert(key, default.unwrap_or_default().replace("\",\"", "\", \""));
+            }
+        }
+    }
+}
+
+#[test]
+fn the_specification_names_every_key_and_its_default() {
+    let mut expected = BTreeMap::new();
+    keys(&serde_json::from_str(&schema()).unwrap(), "", &mut expected);
+    let text = committed("SPECIFICATION.md");
+    let section = text.split("## The file of a flow\n").nth(1).expect("it has the section");
+    let section = section.split("\n## ").next().unwrap_or_default();
+    let row = |line: &str| {
+        let mut cells = line.strip_prefix("| `")?.split(" | ");
+        let key = cells.next()?.trim_end_matches('`').to_owned();
+        let default = cells.last()?.trim_end_matches('|').trim().replace("required", "");
+        Some((key, default))
+    };
+    let found: BTreeMap<String, String> = section.lines().filter_map(row).collect();
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn the_flow_of_the_readme_is_good() {
+    let readme = committed("../README.md");
+    let flow = readme.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next());
+    assert_eq!(good(flow.expect("there is a flow in it")).agents[0].count, 1000);
 }

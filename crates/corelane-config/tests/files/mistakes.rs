@@ -323,16 +323,16 @@ fn a_wrong_unit_is_told_with_the_units() {
     let text = format!(
         "limits.record_bytes_max: there is no unit \"K\", write one of {sizes}: found=\"1K\""
     );
-    one_of("[limits]\nrecord_bytes_max = \"1K\"\n", "8:20", "CL-1016", &text);
+    one_of("[limits]\nrecord_bytes_max = \"1K\"\n", "8:20", "CL-1029", &text);
     let text = "limits.ask_timeout: the unit is missing, write one of ns, us, ms, s, min, h: \
                 found=\"5\"";
-    one_of("[limits]\nask_timeout = \"5\"\n", "8:15", "CL-1016", text);
+    one_of("[limits]\nask_timeout = \"5\"\n", "8:15", "CL-1028", text);
     let text = "limits.ask_timeout: there is no number before the unit, write it like \"250ms\": \
                 found=\"-5s\"";
     one_of("[limits]\nask_timeout = \"-5s\"\n", "8:15", "CL-1016", text);
     let text = "supervision.window: the number is too large or too fine, it must be whole in ns: \
                 found=\"0.5ns\"";
-    one_of("[supervision]\nwindow = \"0.5ns\"\n", "8:10", "CL-1016", text);
+    one_of("[supervision]\nwindow = \"0.5ns\"\n", "8:10", "CL-1030", text);
 }
 
 #[test]
@@ -431,7 +431,7 @@ fn all_mistakes_are_told_at_once_and_in_order() {
     );
     let codes: Vec<_> = error.mistakes().iter().map(|mistake| mistake.fault.code()).collect();
     let expected =
-        ["CL-1011", "CL-1013", "CL-1014", "CL-1016", "CL-1008", "CL-1009", "CL-1021", "CL-1024"];
+        ["CL-1011", "CL-1013", "CL-1014", "CL-1028", "CL-1008", "CL-1009", "CL-1021", "CL-1024"];
     assert_eq!(codes, expected, "{error}");
 }
 

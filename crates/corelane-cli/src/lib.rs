@@ -7,6 +7,7 @@
 mod assets;
 mod bench;
 mod codes;
+mod config;
 mod demo;
 mod error;
 mod explain;
@@ -70,6 +71,8 @@ enum Command {
     Man(shell::ManArgs),
     /// Say what an error code means and what to do about it; without a code, list all.
     Explain(explain::ExplainArgs),
+    /// Check, show and write the files of flows.
+    Config(config::ConfigArgs),
     /// Host agents for a node; started by the node itself.
     #[command(hide = true)]
     Worker(worker::WorkerArgs),
@@ -88,6 +91,7 @@ pub fn main(version: &'static str) -> ExitCode {
         Command::Completions(args) => shell::completions(&args),
         Command::Man(args) => shell::man(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::Config(args) => config::run(&args),
     };
     let exit = outcome.unwrap_or_else(|error| {
         eprintln!("{}", codes::line(&error));

@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Limits, Output, Placement, Supervision, TimeSpan, Topology};
+use crate::{Limits, Output, Placement, Supervision, TimeSpan, Topology, shape::fields};
 
 /// A flow and all of its settings, checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,7 +54,7 @@ pub enum Input {
 }
 
 /// Which of the built-in digits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Digits {
     /// All of them.
@@ -72,7 +73,9 @@ pub enum Lines {
 }
 
 /// A quantity of this machine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Metric {
     /// Share of the time that the CPUs were busy since the last reading, 0 to 1.
@@ -130,7 +133,7 @@ pub enum Model {
 }
 
 /// What a process of a command-line tool is started for.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Each {
     /// For each item: the item is its standard input, its standard output is the answer.
@@ -141,12 +144,15 @@ pub enum Each {
 }
 
 /// When a reading is an alarm: by the rolling median and the median absolute deviation.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(extend("x-order" = fields::<Self>()))]
 pub struct Alarm {
     /// Readings that the median is taken over.
+    #[schemars(range(min = 3, max = 100_000))]
     pub window: u32,
     /// How many deviations from the median are an alarm.
+    #[schemars(range(min = 0.1, max = 1_000_000.0))]
     pub threshold: f64,
 }
 

@@ -3,8 +3,9 @@
 //! A number without a unit is refused; it would be read as bytes by one and as kilobytes by
 //! another.
 
-use std::{fmt, str::FromStr, time::Duration};
+use std::{borrow::Cow, fmt, str::FromStr, time::Duration};
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -167,6 +168,32 @@ impl From<TimeSpan> for String {
     fn from(span: TimeSpan) -> Self {
         span.to_string()
     }
+}
+
+impl JsonSchema for ByteSize {
+    fn schema_name() -> Cow<'static, str> {
+        "ByteSize".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        schema("corelane-size", SIZES)
+    }
+}
+
+impl JsonSchema for TimeSpan {
+    fn schema_name() -> Cow<'static, str> {
+        "TimeSpan".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        schema("corelane-time", TIMES)
+    }
+}
+
+fn schema(format: &str, units: Units) -> Schema {
+    let names = units.iter().map(|(name, _)| *name).collect::<Vec<_>>().join("|");
+    let pattern = format!("^[0-9][0-9_]*([.][0-9_]*)? *({names})$");
+    json_schema!({ "type": "string", "format": format, "pattern": pattern })
 }
 
 type Units = &'static [(&'static str, u64)];

@@ -141,7 +141,9 @@ impl Child {
 
     /// False when the deadline has passed.
     fn wait(&self, has_input: bool, deadline: Instant) -> io::Result<bool> {
-        let entry = |fd: BorrowedFd<'_>, flags| PollFd::from_borrowed_fd(fd, flags);
+        fn entry(fd: BorrowedFd<'_>, flags: PollFlags) -> PollFd<'_> {
+            PollFd::from_borrowed_fd(fd, flags)
+        }
         let mut entries = vec![entry(self.pidfd.as_fd(), PollFlags::IN)];
         entries.extend(self.out.iter().map(|end| entry(end.as_fd(), PollFlags::IN)));
         entries.extend(self.err.iter().map(|end| entry(end.as_fd(), PollFlags::IN)));

@@ -16,8 +16,6 @@ pub mod process;
 pub mod supervisor;
 mod worker;
 
-pub use agent::{
-    Agent, Command, Context, Deferred, QUEUED_MAX, Reporter, TellError, Waker,
-};
+pub use agent::{Agent, Command, Context, Deferred, QUEUED_MAX, Reporter, TellError, Waker};
 pub use asker::{Answered, Asker, AskerError};
 pub use worker::{Worker, WorkerError, WorkerHandle, WorkerTotals};

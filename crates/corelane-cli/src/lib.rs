@@ -6,6 +6,7 @@
 
 mod assets;
 mod bench;
+mod config;
 mod demo;
 mod fabric;
 mod interrupt;
@@ -60,6 +61,8 @@ enum Command {
     Run(run::RunArgs),
     /// Measure the rings of this machine, alone or beside what every machine has.
     Bench(bench::BenchArgs),
+    /// Check, show and write the files of flows.
+    Config(config::ConfigArgs),
     /// Host agents for a node; started by the node itself.
     #[command(hide = true)]
     Worker(worker::WorkerArgs),
@@ -78,6 +81,7 @@ pub fn main(version: &'static str) -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Leash(args) => Ok(run::hold(&args)),
         Command::Bench(args) => bench::run(&args),
+        Command::Config(args) => config::run(&args),
         Command::Worker(args) => worker::work(&args),
     };
     let exit = outcome.unwrap_or_else(|error| {

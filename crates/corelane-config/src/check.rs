@@ -9,14 +9,11 @@ use regex::Regex;
 
 use crate::{
     ByteSize, TimeSpan,
-    error::{Fault, Mistake, nearest},
+    error::{Fault, Mistake, clipped, nearest},
     shape::{Kind, Shape},
     source::Place,
     tree::{Entry, Node, Table, Value},
 };
-
-/// How much of a value is quoted in an error.
-const QUOTED_CHARACTERS_MAX: usize = 60;
 
 /// Longest name of a stage.
 const NAME_BYTES_MAX: usize = 64;
@@ -205,7 +202,7 @@ fn text_of(kind: &Kind<'_>, text: &str, shape: Shape<'_>, path: &Path) -> Result
         Kind::Pattern => Regex::new(text).map(drop).map_err(|error| {
             let text = error.to_string();
             let reason = text.lines().last().unwrap_or_default();
-            let reason = reason.trim_start_matches("error: ").to_owned();
+            let reason = clipped(reason.trim_start_matches("error: "));
             Fault::Pattern { key, reason }
         }),
         Kind::Cpus => match text.parse::<CpuSet>() {
@@ -213,7 +210,7 @@ fn text_of(kind: &Kind<'_>, text: &str, shape: Shape<'_>, path: &Path) -> Result
                 Err(Fault::Cpus { key, reason: "it names no cpu".to_owned() })
             }
             Ok(_) => Ok(()),
-            Err(error) => Err(Fault::Cpus { key, reason: error.to_string() }),
+            Err(error) => Err(Fault::Cpus { key, reason: clipped(&error.to_string()) }),
         },
         Kind::Text if text.contains('\0') => Err(refused("must not hold a NUL, remove it")),
         Kind::Text if text.is_empty() && shape.is_filled() => {
@@ -256,12 +253,4 @@ where
 pub(crate) fn is_name(text: &str) -> bool {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     (1..=NAME_BYTES_MAX).contains(&text.len()) && text.chars().all(is_plain)
-}
-
-/// The beginning of a long text.
-pub(crate) fn clipped(text: &str) -> String {
-    match text.char_indices().nth(QUOTED_CHARACTERS_MAX) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
 }

@@ -12,7 +12,14 @@ use crate::{Place, UnitError, VERSION};
 #[derive(Debug, Clone, PartialEq)]
 pub struct ConfigError {
     mistakes: Vec<Mistake>,
+    left_out: usize,
 }
+
+/// Most mistakes that are told at once; who made as many reads no more.
+const MISTAKES_MAX: usize = 50;
+
+/// How much of a value is quoted in an error.
+const QUOTED_CHARACTERS_MAX: usize = 80;
 
 /// One mistake and where it is.
 #[derive(Debug, Clone, PartialEq)]
@@ -286,7 +293,7 @@ impl Fault {
             Self::WrongType { .. } => "CL-1013",
             Self::OutOfRange { .. } => "CL-1014",
             Self::UnknownName { .. } => "CL-1015",
-            Self::Unit { .. } => "CL-1016",
+            Self::Unit { error, .. } => error.code(),
             Self::Text { .. } => "CL-1017",
             Self::Pattern { .. } => "CL-1018",
             Self::Cpus { .. } => "CL-1019",
@@ -304,8 +311,15 @@ impl Fault {
 
 impl ConfigError {
     /// The mistakes, if there are any.
-    pub(crate) fn of(mistakes: Vec<Mistake>) -> Result<(), Self> {
-        if mistakes.is_empty() { Ok(()) } else { Err(Self { mistakes }) }
+    pub(crate) fn of(mut mistakes: Vec<Mistake>) -> Result<(), Self> {
+        let left_out = mistakes.len().saturating_sub(MISTAKES_MAX);
+        mistakes.truncate(MISTAKES_MAX);
+        if mistakes.is_empty() { Ok(()) } else { Err(Self { mistakes, left_out }) }
+    }
+
+    /// How many mistakes there are beyond those.
+    pub fn left_out(&self) -> usize {
+        self.left_out
     }
 
     /// The mistakes in the order in which they were found; there is at least one.
@@ -333,6 +347,9 @@ impl fmt::Display for ConfigError {
             let line_feed = if index == 0 { "" } else { "\n" };
             write!(f, "{line_feed}{mistake}")?;
         }
+        if self.left_out > 0 {
+            write!(f, "\nand {} more, correct these first", self.left_out)?;
+        }
         Ok(())
     }
 }
@@ -350,12 +367,23 @@ impl fmt::Display for Mistake {
 pub(crate) fn nearest<'n>(found: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
     /// Less likeness than this is chance.
     const LIKENESS_MIN: f64 = 0.75;
+    /// A shorter name is like anything.
+    const CHARACTERS_MIN: usize = 2;
     let found = found.to_lowercase();
     names
+        .filter(|_| found.chars().count() >= CHARACTERS_MIN)
         .map(|name| (strsim::jaro_winkler(&found, &name.to_lowercase()), name))
         .filter(|(likeness, _)| *likeness >= LIKENESS_MIN)
         .max_by(|(a, _), (b, _)| a.total_cmp(b))
         .map(|(_, name)| name)
+}
+
+/// The beginning of a long text.
+pub(crate) fn clipped(text: &str) -> String {
+    match text.char_indices().nth(QUOTED_CHARACTERS_MAX) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
 }
 
 fn hint(nearest: &Option<impl AsRef<std::path::Path>>) -> String {
@@ -372,7 +400,8 @@ mod tests {
         let names = ["workers", "routers", "ask_timeout"];
         assert_eq!(nearest("workrs", names.into_iter()), Some("workers"));
         assert_eq!(nearest("Router", names.into_iter()), Some("routers"));
-        assert_eq!(nearest("timeout", names.into_iter()), None);
+        assert_eq!(nearest("timeout", names.into_iter()), Some("ask_timeout"));
+        assert_eq!(nearest("w", names.into_iter()), None);
         assert_eq!(nearest("zzz", names.into_iter()), None);
         assert_eq!(nearest("", names.into_iter()), None);
     }

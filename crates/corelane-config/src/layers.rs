@@ -22,7 +22,7 @@ use crate::{
     rules,
     shape::Shape,
     source::Source,
-    tree::{self, Table, Value},
+    tree::{self, Entry, Node, Table, Value},
 };
 
 /// What the name of every variable begins with.
@@ -114,13 +114,13 @@ fn tree_of(layers: &Layers, is_whole: bool) -> Result<Table, ConfigError> {
         for assignment in assignments(layers, &mut mistakes) {
             assignment.apply(&mut tree, &mut mistakes);
         }
+        merge::fill(&mut tree, Shape::root());
         rules::check(&tree, is_whole, &mut mistakes);
     }
     ConfigError::of(mistakes.0)?;
-    let version = crate::tree::Node { value: Value::Integer(VERSION.into()), place: None };
-    let version = crate::tree::Entry { key: None, node: version };
-    tree.entry("version".to_owned()).or_insert(version);
-    merge::fill(&mut tree, Shape::root());
+    // Without any file nobody has said it.
+    let node = Node { value: Value::Integer(VERSION.into()), place: None };
+    tree.entry("version".to_owned()).or_insert(Entry { key: None, node });
     Ok(tree)
 }
 
@@ -134,6 +134,7 @@ fn file(path: &Path, is_required: bool, mistakes: &mut Mistakes) -> Result<Table
             return Err(());
         }
     };
+    let before = mistakes.0.len();
     let (mut table, faults) = tree::parse(&source);
     let is_syntax = |mistake: &Mistake| matches!(mistake.fault, Fault::Syntax { .. });
     let is_guess = faults.iter().any(is_syntax);
@@ -142,6 +143,8 @@ fn file(path: &Path, is_required: bool, mistakes: &mut Mistakes) -> Result<Table
         return Err(());
     }
     check::table(&mut table, Shape::root(), &KeyPath::default(), mistakes);
+    let position = |mistake: &Mistake| mistake.place.as_ref().map(|place| place.span.start);
+    mistakes.0[before..].sort_by_key(position);
     if !table.contains_key("version") {
         mistakes.0.push(Fault::NoVersion { path: path.to_owned() }.into());
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::{
     check::{self, Mistakes, Path},
-    error::{Fault, Mistake, nearest},
+    error::{Fault, Mistake, clipped, nearest},
     shape::{Kind, Shape},
     source::{Place, Source, SourceKind},
     tree::{self, Entry, Node, Table, Value},
@@ -45,7 +45,7 @@ pub(crate) fn fill(table: &mut Table, shape: Shape<'_>) {
         }
         match table.get_mut(key).map(|entry| &mut entry.node.value) {
             Some(Value::Table(table)) => fill(table, shape),
-            Some(Value::List(list)) => {
+            Some(Value::List(list)) if shape.kind() == Kind::List => {
                 for element in list {
                     if let Value::Table(table) = &mut element.value {
                         fill(table, shape.element());
@@ -73,7 +73,7 @@ impl Assignment {
         let path = text.split_once('=').map(|(path, _)| path.trim_end());
         match path.filter(|path| path.split('.').all(|key| !key.is_empty())) {
             Some(path) => Ok(Self::new(source, begin, path, ".")),
-            None => Err(Fault::Flag { found: check::clipped(text) }),
+            None => Err(Fault::Flag { found: clipped(text) }),
         }
     }
 
@@ -193,7 +193,7 @@ impl Assignment {
             return Ok(Node { value: Value::Text(raw.to_owned()), place });
         }
         tree::parse_value(&self.source, self.value.clone()).map_err(|_| {
-            let found = check::clipped(raw);
+            let found = clipped(raw);
             let fault = Fault::WrongType { key: path.keys.clone(), expected: kind.name(), found };
             Mistake { place, fault }
         })

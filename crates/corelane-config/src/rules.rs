@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use crate::{
     TimeSpan,
     check::{Mistakes, Path},
-    error::Fault,
+    error::{Fault, clipped},
     shape::{Kind, Shape},
     source::Place,
     tree::{Entry, Node, Table},
@@ -22,6 +22,7 @@ pub(crate) fn check(root: &Table, is_whole: bool, mistakes: &mut Mistakes) {
     let mut rules = Rules { is_whole, meant, mistakes };
     rules.table(root, &None, Shape::root(), &Path::default());
     rules.names(root);
+    rules.commands(root);
     for (table, first, second) in ORDERED {
         rules.order(root, table, first, second);
     }
@@ -78,7 +79,8 @@ impl Rules<'_> {
                 Kind::List => Some(format!("[[{key}]]")),
                 _ => Some(format!("{key} = {}", shape.example()?)),
             });
-            let (key, table) = (key.to_owned(), path.table());
+            let table = if is_root { "the flow".to_owned() } else { path.table() };
+            let key = key.to_owned();
             self.mistakes.add(place, Fault::Missing { key, table, example });
         }
     }
@@ -112,8 +114,21 @@ impl Rules<'_> {
         for name in agents.iter().filter_map(|stage| stage.table()?.get("name")) {
             // Told apart without regard to case, as variables name them.
             if let Some(text) = name.node.text().filter(|text| !seen.insert(text.to_lowercase())) {
-                let (key, found) = ("the flow".to_owned(), crate::check::clipped(text));
+                let (key, found) = ("the flow".to_owned(), clipped(text));
                 self.mistakes.add(&name.node.place, Fault::Repeated { key, found });
+            }
+        }
+    }
+
+    /// A command has at least a name.
+    fn commands(&mut self, root: &Table) {
+        let agents = root.get("agents").map(|entry| entry.node.list()).unwrap_or_default();
+        for command in agents.iter().filter_map(|stage| stage.table()?.get("command")) {
+            let tool = command.node.list().first();
+            if let Some(tool) = tool.filter(|tool| tool.text() == Some("")) {
+                let reason = "must begin with the name of a tool, write it first";
+                let (key, found) = ("agents.command".to_owned(), String::new());
+                self.mistakes.add(&tool.place, Fault::Text { key, found, reason });
             }
         }
     }

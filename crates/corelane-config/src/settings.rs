@@ -18,7 +18,7 @@ pub struct Topology {
     #[schemars(range(min = 1, max = 64))]
     pub workers: u32,
     /// Router threads; without it the machine decides.
-    #[schemars(range(min = 1, max = 64), example = 1)]
+    #[schemars(range(min = 1, max = 16), example = 1)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub routers: Option<u32>,
 }

@@ -154,6 +154,14 @@ impl<'s> Shape<'s> {
         self.text("description").split_whitespace().collect::<Vec<_>>().join(" ")
     }
 
+    /// The documentation, and the range where no editor would see it.
+    fn described(self) -> String {
+        match self.unit_range() {
+            ("", _) => self.documentation(),
+            (least, most) => format!("{} From {least} to {most}.", self.documentation()),
+        }
+    }
+
     /// Least and greatest number.
     pub(crate) fn range(self) -> (f64, f64) {
         let limit = |key: &str| self.0.get(key).and_then(Value::as_f64);
@@ -233,9 +241,16 @@ fn publish(value: &mut Value) {
         let each = Value::Array(each.collect());
         schema.insert("oneOf".to_owned(), each);
     }
+    let description = Shape(schema).described();
+    schema.insert("description".to_owned(), description.into());
     OWN.iter().for_each(|key| drop(schema.remove(*key)));
-    if schema.get("format").and_then(Value::as_str).is_some_and(|f| f.starts_with("corelane-")) {
+    // What Rust calls a number, and what only this crate knows.
+    if schema.get("format").is_some_and(|format| format != "regex") {
         schema.remove("format");
+    }
+    // That of a table repeats those of its keys.
+    if schema.get("default").is_some_and(Value::is_object) {
+        schema.remove("default");
     }
     if let Some(Value::Object(properties)) = schema.get_mut("properties") {
         properties.values_mut().for_each(publish);

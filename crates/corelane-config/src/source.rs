@@ -86,7 +86,7 @@ fn bytes(path: &Path) -> Result<Vec<u8>, Fault> {
     });
     match result {
         Ok(_) => Ok(bytes),
-        Err(error) if error.kind() == ErrorKind::NotFound => {
+        Err(error) if [ErrorKind::NotFound, ErrorKind::NotADirectory].contains(&error.kind()) => {
             Err(Fault::NotFound { nearest: neighbour(path), path: path_owned })
         }
         Err(error) if error.kind() == ErrorKind::IsADirectory => {

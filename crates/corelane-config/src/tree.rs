@@ -72,6 +72,10 @@ impl Reader<'_> {
         let key = place.text().unwrap_or_default().trim_matches(['[', ']', ' ']).to_owned();
         let fault = match error.message() {
             "duplicate key" => Fault::Twice { key },
+            // Said of every bare word that begins like one.
+            message if message.starts_with("invalid boolean") => Fault::Syntax {
+                reason: "a text stands in quotes, unlike true and false".to_owned(),
+            },
             message => Fault::Syntax { reason: message.replace('\n', ", ") },
         };
         Mistake { place: Some(place), fault }

@@ -9,6 +9,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::error::clipped;
+
 /// Units of a size and their bytes, the longest first within a letter.
 const SIZES: &[(&str, u64)] = &[
     ("B", 1),
@@ -78,6 +80,18 @@ pub enum UnitError {
         /// The smallest unit.
         unit: &'static str,
     },
+}
+
+impl UnitError {
+    /// The code of the page that explains it, in `docs/errors`.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Number { .. } => "CL-1016",
+            Self::Missing { .. } => "CL-1028",
+            Self::Unknown { .. } => "CL-1029",
+            Self::Range { .. } => "CL-1030",
+        }
+    }
 }
 
 impl ByteSize {
@@ -199,7 +213,7 @@ fn schema(format: &str, units: Units) -> Schema {
 type Units = &'static [(&'static str, u64)];
 
 fn parse(text: &str, units: Units, example: &'static str) -> Result<u64, UnitError> {
-    let found = text.to_owned();
+    let found = clipped(text);
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.' && c != '_');
     let (number, unit) = text.split_at(end.unwrap_or(text.len()));
     if !number.starts_with(|c: char| c.is_ascii_digit()) {
@@ -210,7 +224,7 @@ fn parse(text: &str, units: Units, example: &'static str) -> Result<u64, UnitErr
         return Err(UnitError::Missing { found, allowed: names(units) });
     }
     let Some((_, factor)) = units.iter().find(|(name, _)| *name == unit) else {
-        let (unit, allowed) = (unit.to_owned(), names(units));
+        let (unit, allowed) = (clipped(unit), names(units));
         return Err(UnitError::Unknown { found, unit, allowed });
     };
     scale(&number.replace('_', ""), *factor).ok_or(UnitError::Range { found, unit: units[0].0 })

@@ -261,5 +261,3 @@ impl Drive<'_> {
         self.bar.suspend(|| eprintln!("corelane: {text}"));
     }
 }
-
-

@@ -20,12 +20,11 @@ use std::{
     fs,
     io::IsTerminal,
     path::{Path, PathBuf},
-    time::{Duration, Instant},
 };
 
 use anyhow::Context;
 use clap::Args;
-use corelane_config::{Config, Input, Layers, Lines, load};
+use corelane_config::{Config, Input, Lines};
 use corelane_topology::Role;
 
 pub(crate) use leash::{LeashArgs, hold};
@@ -34,6 +33,7 @@ pub(crate) use work::agents;
 
 use crate::{
     Exit,
+    config::{self, SetArgs},
     fabric::{self, Fabric, FabricRequest, WorkerRequest},
     interrupt::{Interrupt, Interrupted},
     machine::{self, Wanted},
@@ -55,9 +55,8 @@ const FEATURE: u32 = 1;
 pub(crate) struct RunArgs {
     /// The flow: a TOML file, described by `corelane config init`.
     file: PathBuf,
-    /// Change a setting for this run; may be repeated.
-    #[arg(long, value_name = "KEY=VALUE")]
-    set: Vec<String>,
+    #[command(flatten)]
+    set: SetArgs,
     /// Print one JSON document (schema corelane.run/1) on stdout; the answers need output.file.
     #[arg(long)]
     json: bool,
@@ -65,12 +64,9 @@ pub(crate) struct RunArgs {
 
 /// Runs a flow.
 pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
-    let config = match load(&Layers::of_process(Some(args.file.clone()), args.set.clone())) {
+    let config = match config::load(args.file.clone(), &args.set) {
         Ok(loaded) => loaded.config,
-        Err(error) => {
-            eprintln!("corelane: {error}");
-            return Ok(Exit::Usage);
-        }
+        Err(exit) => return Ok(exit),
     };
     if let Err(error) = check(&config, args.json) {
         eprintln!("corelane: error[{}]: {error}", error.code());
@@ -116,11 +112,7 @@ fn check(config: &Config, is_json: bool) -> Result<(), RunError> {
     Layout::check(config)
 }
 
-fn run_flow(
-    args: &RunArgs,
-    config: &Config,
-    interrupt: &Interrupt,
-) -> anyhow::Result<RunRecord> {
+fn run_flow(args: &RunArgs, config: &Config, interrupt: &Interrupt) -> anyhow::Result<RunRecord> {
     let layout = Layout::of(config);
     let is_floating = !config.placement.pin;
     let wanted = Wanted {

@@ -49,7 +49,8 @@ pub(super) struct WorkerLayout {
 impl Layout {
     /// Whether a fabric has room for the agents.
     pub(super) fn check(config: &Config) -> Result<(), RunError> {
-        let (found, max) = (config.agents.iter().map(|stage| u64::from(stage.count)).sum(), AGENTS_MAX);
+        let (found, max) =
+            (config.agents.iter().map(|stage| u64::from(stage.count)).sum(), AGENTS_MAX);
         match found > max {
             true => Err(RunError::TooManyAgents { found, max }),
             false => Ok(()),
@@ -70,7 +71,8 @@ impl Layout {
         let record_bytes_max = config.limits.record_bytes_max.bytes() as usize;
         let (workers, agents) = deal(&names, workers, record_bytes_max);
         let stages = names.iter().zip(agents);
-        let stages = stages.map(|((_, _, work), agents)| StagePlan { agents, choice: choice(work) });
+        let stages =
+            stages.map(|((_, _, work), agents)| StagePlan { agents, choice: choice(work) });
         let patience = |(_, _, work): &(String, u32, Work)| match work {
             // A tool has that time itself; its answer needs a little more.
             Work::Command { .. } => deadline_ns.saturating_mul(2),
@@ -199,7 +201,10 @@ mod tests {
             // Within a worker the stages lie as its plan says.
             for worker in &workers {
                 let mut at = worker.agents.start;
-                assert_eq!(worker.plan.stages.iter().map(|(n, _)| n).sum::<u32>() as usize, worker.agents.len());
+                assert_eq!(
+                    worker.plan.stages.iter().map(|(n, _)| n).sum::<u32>() as usize,
+                    worker.agents.len()
+                );
                 for (stage, agents) in agents.iter().enumerate() {
                     let own = agents.iter().filter(|agent| worker.agents.contains(agent));
                     for agent in own {

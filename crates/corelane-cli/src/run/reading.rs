@@ -71,7 +71,8 @@ mod tests {
 
     #[test]
     fn what_is_no_reading_says_what_one_looks_like() {
-        for text in ["", "cpu", "cpu nan", "inf", "{\"series\":\"cpu\"}", "[1]", "{\"value\":\"1\"}"]
+        for text in
+            ["", "cpu", "cpu nan", "inf", "{\"series\":\"cpu\"}", "[1]", "{\"value\":\"1\"}"]
         {
             let error = Reading::parse(text.as_bytes()).unwrap_err();
             assert!(error.contains("name 1.5"), "{error}");

@@ -171,7 +171,8 @@ impl RunRecord {
         }
         if self.redelivered + self.suppressed() > 0 {
             let (again, suppressed) = (self.redelivered, self.suppressed());
-            let _ = writeln!(text, "  {again} questions sent again, {suppressed} answers held back");
+            let _ =
+                writeln!(text, "  {again} questions sent again, {suppressed} answers held back");
         }
         text
     }

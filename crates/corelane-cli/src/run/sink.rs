@@ -39,9 +39,8 @@ impl Sink {
         let written = match self.format {
             Format::Text => self.out.write_all(record).and_then(|()| self.out.write_all(b"\n")),
             Format::Json => {
-                let answer = serde_json::from_slice(record).unwrap_or_else(|_| {
-                    Value::from(String::from_utf8_lossy(record).into_owned())
-                });
+                let answer = serde_json::from_slice(record)
+                    .unwrap_or_else(|_| Value::from(String::from_utf8_lossy(record).into_owned()));
                 writeln!(self.out, "{}", json!({ "item": item, "answer": answer }))
             }
         };

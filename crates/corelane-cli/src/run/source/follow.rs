@@ -25,11 +25,7 @@ use crate::run::error::RunError;
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Follows `file` for `time`, or until the flow ends.
-pub(super) fn follow(
-    file: &Path,
-    time: Option<Duration>,
-    outlet: &Outlet,
-) -> Result<(), RunError> {
+pub(super) fn follow(file: &Path, time: Option<Duration>, outlet: &Outlet) -> Result<(), RunError> {
     let until = time.map(|time| Instant::now() + time);
     let refused = |source| RunError::Input { place: file.display().to_string(), source };
     let mut follower = Follower::new(file, outlet.record_bytes_max).map_err(refused)?;

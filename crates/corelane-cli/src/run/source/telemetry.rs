@@ -30,7 +30,8 @@ pub(super) fn measure(
     ticks: Option<u64>,
     outlet: &Outlet,
 ) -> Result<(), RunError> {
-    let mut probes = metrics.iter().map(|metric| Probe::open(*metric)).collect::<Result<Vec<_>, _>>()?;
+    let mut probes =
+        metrics.iter().map(|metric| Probe::open(*metric)).collect::<Result<Vec<_>, _>>()?;
     let start = Instant::now();
     for probe in &mut probes {
         probe.read(start, &mut Vec::new())?;
@@ -143,7 +144,10 @@ impl Probe {
     }
 
     fn cpu(&mut self, now: Instant, times: Vec<CpuTime>, out: &mut Vec<(String, f64)>) {
-        while self.spans.get(1).is_some_and(|(at, _)| now.saturating_duration_since(*at) >= CPU_SPAN)
+        while self
+            .spans
+            .get(1)
+            .is_some_and(|(at, _)| now.saturating_duration_since(*at) >= CPU_SPAN)
         {
             self.spans.pop_front();
         }
@@ -227,7 +231,8 @@ mod tests {
 
     #[test]
     fn the_kernels_tables_are_read() {
-        let stat = "cpu  10 1 5 80 4 0 0 0 7 0\ncpu0 10 1 5 80 4 0 0 0 7 0\nintr 99 1 2\nctxt 1234\n";
+        let stat =
+            "cpu  10 1 5 80 4 0 0 0 7 0\ncpu0 10 1 5 80 4 0 0 0 7 0\nintr 99 1 2\nctxt 1234\n";
         let times = cpu_times(stat);
         assert_eq!(times.len(), 2);
         assert_eq!(times[1], CpuTime { name: "cpu0".to_owned(), busy: 16.0, total: 100.0 });

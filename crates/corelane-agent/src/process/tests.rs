@@ -121,6 +121,14 @@ fn a_tool_that_never_ends_meets_its_deadline_whatever_it_does() {
 }
 
 #[test]
+fn the_systems_refusals_are_told() {
+    let refusal = io::Error::from_raw_os_error(rustix::io::Errno::NFILE.raw_os_error());
+    let error = tool("cat", &[]).pipe_error(refusal);
+    assert_eq!(error.code(), "CL-0657");
+    assert!(error.to_string().starts_with("cat: its input or output failed: Too many open files"));
+}
+
+#[test]
 fn what_a_tool_forked_goes_with_it() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("pid");

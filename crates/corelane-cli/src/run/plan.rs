@@ -49,8 +49,8 @@ pub(super) struct WorkerLayout {
 impl Layout {
     /// Whether a fabric has room for the agents.
     pub(super) fn check(config: &Config) -> Result<(), RunError> {
-        let (found, max) =
-            (config.agents.iter().map(|stage| u64::from(stage.count)).sum(), AGENTS_MAX);
+        let (counts, max) = (config.agents.iter().map(|stage| u64::from(stage.count)), AGENTS_MAX);
+        let found: u64 = counts.sum();
         match found > max {
             true => Err(RunError::TooManyAgents { found, max }),
             false => Ok(()),

@@ -2,8 +2,8 @@
 //!
 //! [`Agent`] is a state machine behind a panic boundary; a [`Worker`] hands it its messages one
 //! after the other. An [`Asker`] asks from outside, and keeps its questions until they are
-//! answered. [`process`] runs command-line tools. [`supervisor`] decides what is started and stopped,
-//! and does neither itself.
+//! answered. [`process`] runs command-line tools. [`supervisor`] decides what is started and
+//! stopped, and does neither itself.
 //!
 //! What it does not do: it knows no model and no file format, starts no worker (the node does) and
 //! has no queue per agent.

@@ -1,9 +1,9 @@
 //! What kills the tools of a process that died: a watcher, itself a process.
 //!
-//! The watcher holds the reading end of a pipe whose other end only the watched process has, so that
-//! it reads the end of the pipe when that process is gone, however it ended. A process between fork
-//! and exec has a copy of that end too; so at the end of the pipe every tool carries its mark, a
-//! variable of its environment, and so does all that it forked. The watcher kills whoever carries
+//! The watcher holds the reading end of a pipe whose other end only the watched process has, so
+//! that it reads the end of the pipe when that process is gone, however it ended. A process between
+//! fork and exec has a copy of that end too; so at the end of the pipe every tool carries its mark,
+//! a variable of its environment, and so does all that it forked. The watcher kills whoever carries
 //! the mark until there is nobody left.
 //!
 //! What it does not do: it cannot find a process that removed the mark from its own environment

@@ -1,11 +1,11 @@
 //! When a reading is far from the ones before it: rolling median and median absolute deviation.
 //!
 //! The window holds the last `window` readings *before* the one that is judged; until it is full
-//! nothing is judged. With the median `m` of the window and `MAD = median(|x_i - m|)`, a reading `x`
-//! scores `0.6745 (x - m) / MAD`, the modified z-score of Iglewicz and Hoaglin, *How to Detect and
-//! Handle Outliers* (1993); over a rolling window this is the Hampel identifier. 0.6745 is the third
-//! quartile of the normal distribution, so that the score of normal readings is in units of their
-//! standard deviation. A score whose size is above the threshold is an alarm.
+//! nothing is judged. With the median `m` of the window and `MAD = median(|x_i - m|)`, a reading
+//! `x` scores `0.6745 (x - m) / MAD`, the modified z-score of Iglewicz and Hoaglin, *How to Detect
+//! and Handle Outliers* (1993); over a rolling window this is the Hampel identifier. 0.6745 is the
+//! third quartile of the normal distribution, so that the score of normal readings is in units of
+//! their standard deviation. A score whose size is above the threshold is an alarm.
 //!
 //! Where more than half of the window is one value, MAD is 0 and says nothing. Then the mean
 //! absolute deviation stands in, as `(x - m) / (1.253314 mean(|x_i - m|))`; and where all of the

@@ -9,8 +9,8 @@
 //! - **FL-2** Items leave in the order in which they were admitted.
 //! - **FL-3** At most `open_max` items are asked at once, and each of at most one agent.
 //! - **FL-4** At most [`WINDOW`] times `open_max` items are in flight.
-//! - **FL-5** A stage in order asks its items in the order in which they were admitted; only an item
-//!   whose agent did not answer in time is asked again later.
+//! - **FL-5** A stage in order asks its items in the order in which they were admitted; only an
+//!   item whose agent did not answer in time is asked again later.
 
 use std::collections::VecDeque;
 

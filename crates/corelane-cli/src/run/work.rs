@@ -56,7 +56,7 @@ pub(super) enum Work {
 
 /// Work that is done at once.
 pub(super) trait Quick {
-    /// Writes the record that goes on to `out`; its verdict, or why it can do nothing with `record`.
+    /// Writes the record that goes on to `out`; its verdict, or why it can do nothing with it.
     fn answer(&mut self, record: &[u8], out: &mut Vec<u8>) -> Result<u8, String>;
 }
 

@@ -1,8 +1,8 @@
 //! A file as it grows, like `tail -F`.
 //!
-//! It looks every 100 ms with plain calls. Notifications of the kernel would say a little sooner that
-//! something happened, but not what: rotation and truncation need the same looks, and on network
-//! file systems and in some containers no notification comes at all.
+//! It looks every 100 ms with plain calls. Notifications of the kernel would say a little sooner
+//! that something happened, but not what: rotation and truncation need the same looks, and on
+//! network file systems and in some containers no notification comes at all.
 //!
 //! Lines that the file has at the start are passed over; of a file that appears later all are read.
 //! A file that another takes the place of is read for one more look, so that a writer that still

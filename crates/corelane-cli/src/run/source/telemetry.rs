@@ -189,7 +189,8 @@ fn after(text: &str, word: &str) -> Option<f64> {
     field(line, 1)
 }
 
-/// The lines `cpu`, `cpu0`, … of `/proc/stat`: user, nice, system, idle, iowait, irq, softirq, steal.
+/// The lines `cpu`, `cpu0`, … of `/proc/stat`: user, nice, system, idle, iowait, irq, softirq and
+/// steal.
 fn cpu_times(text: &str) -> Vec<CpuTime> {
     let lines = text.lines().take_while(|line| line.starts_with("cpu"));
     let time = |line: &str| {

@@ -335,10 +335,14 @@ fn files_that_cannot_be_used_fail_the_run() {
     let flow = scripted(folder.path(), "a\n", "line", "cat");
     let full = run_text(&place, folder.path(), &flow, &["output.file=/dev/full".to_owned()]);
     assert_eq!(full.code(), 1, "{}", full.stderr);
-    assert!(full.stderr.contains("answers cannot be written to /dev/full"), "{}", full.stderr);
+    assert!(
+        full.stderr.contains("error[CL-1150]: answers cannot be written to /dev/full"),
+        "{}",
+        full.stderr
+    );
     let none = [setting("input.lines", folder.path().join("none"))];
     let none = run_text(&place, folder.path(), &flow, &none);
     assert_eq!(none.code(), 1, "{}", none.stderr);
-    assert!(none.stderr.contains("input cannot be read from"), "{}", none.stderr);
+    assert!(none.stderr.contains("error[CL-1151]: input cannot be read from"), "{}", none.stderr);
     place.assert_empty();
 }

@@ -6,7 +6,7 @@ use thiserror::Error;
 
 /// What is wrong with a run, apart from its settings and its agents.
 #[derive(Debug, Error)]
-pub(super) enum RunError {
+pub(crate) enum RunError {
     /// The answers cannot be written.
     #[error("answers cannot be written to {place}: {source}: make room, or name another file")]
     Output { place: String, source: io::Error },
@@ -26,7 +26,7 @@ pub(super) enum RunError {
 
 impl RunError {
     /// Number of this error in the catalogue, `docs/errors`.
-    pub(super) fn code(&self) -> &'static str {
+    pub(crate) fn code(&self) -> &'static str {
         match self {
             Self::Output { .. } => "CL-1150",
             Self::Input { .. } => "CL-1151",

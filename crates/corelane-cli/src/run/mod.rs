@@ -7,7 +7,7 @@ mod alarm;
 mod command;
 mod drive;
 mod engine;
-mod error;
+pub(crate) mod error;
 mod leash;
 mod plan;
 mod reading;
@@ -86,12 +86,19 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
                 (None, _) => Exit::Failed,
             })
         }
-        Err(error) => {
-            let Interrupted(signal) = error.downcast()?;
-            eprintln!("corelane: interrupted, workers and routers are stopped");
-            Ok(Exit::Signal(signal))
-        }
+        Err(error) => ended_by(error),
     }
+}
+
+/// The exit of a run that something ended before it had a record.
+fn ended_by(error: anyhow::Error) -> anyhow::Result<Exit> {
+    if let Some(error) = error.downcast_ref::<RunError>() {
+        eprintln!("corelane: error[{}]: {error}", error.code());
+        return Ok(Exit::Failed);
+    }
+    let Interrupted(signal) = error.downcast()?;
+    eprintln!("corelane: interrupted, workers and routers are stopped");
+    Ok(Exit::Signal(signal))
 }
 
 /// What no single setting can know.

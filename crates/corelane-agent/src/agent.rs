@@ -11,6 +11,8 @@ use corelane_transport::{
 use serde_json::Value;
 use thiserror::Error;
 
+use crate::worker::WorkerHandle;
+
 /// Messages of one priority that a worker queues while its lanes are full, before `tell` and `ask`
 /// refuse.
 ///
@@ -24,7 +26,14 @@ pub trait Agent {
 
     /// Handles a command that the node sent to the whole worker.
     fn on_command(&mut self, _cx: &mut Context<'_>, _command: &Command) {}
+
+    /// Handles that another thread woke this agent through a [`Waker`].
+    fn on_wake(&mut self, _cx: &mut Context<'_>) {}
 }
+
+/// A question that is answered later: by [`Context::resume`] and [`Context::reply`].
+#[derive(Debug)]
+pub struct Deferred(Envelope);
 
 /// A command from the node, or a report to it: a name and a body that the two agree on.
 #[derive(Debug, Clone, PartialEq)]
@@ -73,6 +82,7 @@ pub struct Context<'a> {
     pub(crate) asked: Option<Envelope>,
     pub(crate) now_ns: u64,
     pub(crate) outbox: &'a mut Outbox,
+    pub(crate) worker: &'a WorkerHandle,
 }
 
 impl Context<'_> {
@@ -142,6 +152,24 @@ impl Context<'_> {
         self.answer(Flags::REPLY | Flags::ERROR, text.as_bytes())
     }
 
+    /// Takes the question at hand out, to be answered later.
+    ///
+    /// # Errors
+    /// - [`TellError::NotAsked`]: the message at hand is no question, or was answered already.
+    pub fn defer(&mut self) -> Result<Deferred, TellError> {
+        self.asked.take().map(Deferred).ok_or(TellError::NotAsked)
+    }
+
+    /// Makes a question that was deferred the one at hand.
+    pub fn resume(&mut self, question: Deferred) {
+        self.asked = Some(question.0);
+    }
+
+    /// What another thread wakes this agent with.
+    pub fn waker(&self) -> Waker {
+        Waker { worker: self.worker.clone(), agent: self.me }
+    }
+
     /// Reports to the node, over the control channel.
     pub fn report(&mut self, name: &str, body: Value) {
         (self.outbox.reporter)(Command { name: name.to_owned(), body });
@@ -159,6 +187,20 @@ impl Context<'_> {
 
     fn envelope(&self) -> Envelope {
         Envelope { sender: self.me, timestamp_ns: self.now_ns, ..Envelope::default() }
+    }
+}
+
+/// Wakes one agent from another thread: its worker calls [`Agent::on_wake`].
+#[derive(Debug, Clone)]
+pub struct Waker {
+    worker: WorkerHandle,
+    agent: AgentId,
+}
+
+impl Waker {
+    /// Wakes the agent, once for each call. Does nothing when its worker has ended.
+    pub fn wake(&self) {
+        self.worker.wake(self.agent);
     }
 }
 

@@ -79,6 +79,7 @@ pub struct WorkerTotals {
 #[derive(Debug, Clone)]
 pub struct WorkerHandle {
     commands: mpsc::Sender<Command>,
+    wakes: mpsc::Sender<AgentId>,
     is_stopping: Arc<AtomicBool>,
     control: EventCount,
 }
@@ -88,6 +89,13 @@ impl WorkerHandle {
     pub fn command(&self, command: Command) {
         // A worker that is gone has nothing left to be told.
         let _ = self.commands.send(command);
+        self.control.raise();
+    }
+
+    /// Calls [`Agent::on_wake`] of one agent.
+    pub(crate) fn wake(&self, agent: AgentId) {
+        // A worker that is gone has nobody left to wake.
+        let _ = self.wakes.send(agent);
         self.control.raise();
     }
 
@@ -104,6 +112,7 @@ pub struct Worker {
     agents: Vec<Option<Box<dyn Agent>>>,
     outbox: Outbox,
     inbox: mpsc::Receiver<Command>,
+    woken: mpsc::Receiver<AgentId>,
     handle: WorkerHandle,
     seen: u64,
     now_ns: u64,
@@ -124,12 +133,14 @@ impl Worker {
     ) -> Result<Self, WorkerError> {
         let control = EventCount::new()?;
         let (commands, inbox) = mpsc::channel();
-        let handle = WorkerHandle { commands, is_stopping: Arc::default(), control };
+        let (wakes, woken) = mpsc::channel();
+        let handle = WorkerHandle { commands, wakes, is_stopping: Arc::default(), control };
         Ok(Self {
             first: first.0,
             agents: agents.into_iter().map(Some).collect(),
             outbox: Outbox::new(endpoint, reporter),
             inbox,
+            woken,
             handle,
             seen: 0,
             now_ns: 0,
@@ -179,6 +190,10 @@ impl Worker {
                 self.enter(index, None, |agent, cx| agent.on_command(cx, &command));
             }
         }
+        while let Ok(agent) = self.woken.try_recv() {
+            let index = agent.0.wrapping_sub(self.first) as usize;
+            self.enter(index, None, |agent, cx| agent.on_wake(cx));
+        }
         !self.handle.is_stopping.load(Ordering::Acquire)
     }
 
@@ -221,7 +236,8 @@ impl Worker {
         let asked = message.map(|message| *message.envelope());
         let asked = asked.filter(|envelope| envelope.flags.contains(Flags::ASK));
         let me = AgentId(self.first.wrapping_add(index as u32));
-        let mut cx = Context { me, asked, now_ns: self.now_ns, outbox: &mut self.outbox };
+        let (now_ns, outbox, worker) = (self.now_ns, &mut self.outbox, &self.handle);
+        let mut cx = Context { me, asked, now_ns, outbox, worker };
         let Some(agent) = self.agents.get_mut(index).and_then(Option::as_mut) else {
             let _ = cx.reply_error("this agent is not running");
             return false;

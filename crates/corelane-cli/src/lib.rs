@@ -14,6 +14,7 @@ mod explain;
 mod fabric;
 mod interrupt;
 mod machine;
+mod run;
 mod shell;
 mod terminal;
 mod topo;
@@ -61,6 +62,8 @@ struct Cli {
 enum Command {
     /// Show the main job end to end on this machine, in less than a minute.
     Demo(demo::DemoArgs),
+    /// Run a flow: agents, models, tools and inputs from a TOML file.
+    Run(run::RunArgs),
     /// Measure the rings of this machine, alone or beside what every machine has.
     Bench(bench::BenchArgs),
     /// Show this machine: packages, nodes, caches, cores, and which of them may be used.
@@ -76,6 +79,9 @@ enum Command {
     /// Host agents for a node; started by the node itself.
     #[command(hide = true)]
     Worker(worker::WorkerArgs),
+    /// Kill what is left of a worker's tools when it is gone; started by the worker itself.
+    #[command(hide = true)]
+    Leash(run::LeashArgs),
 }
 
 /// Runs the command line of this process. `version` is what `--version` prints.
@@ -85,6 +91,8 @@ pub fn main(version: &'static str) -> ExitCode {
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let outcome = match cli.command {
         Command::Demo(args) => demo::run(&args),
+        Command::Run(args) => run::run(&args),
+        Command::Leash(args) => Ok(run::hold(&args)),
         Command::Bench(args) => bench::run(&args),
         Command::Worker(args) => worker::work(&args),
         Command::Topo(args) => topo::run(&args),

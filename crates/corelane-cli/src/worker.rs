@@ -9,10 +9,10 @@ use corelane_backend_tract::TractBackend;
 use corelane_infer::{Backend, InferConfig, ModelSource, Program, Request, Snapshot, choose};
 use corelane_node::{Client, Link};
 use corelane_plugin::ModelService;
-use corelane_topology::{CpuSet, Role, pin_current_thread_to};
+use corelane_topology::{CpuSet, Role, allowed_cpus, pin_current_thread_to};
 use corelane_transport::WaitPolicy;
 
-use crate::{Exit, demo, error::CliError, machine::Machine};
+use crate::{Exit, demo, error::CliError, machine::Machine, run};
 
 /// Exit code of a worker whose node is gone.
 const NODE_GONE: i32 = 1;
@@ -29,6 +29,9 @@ pub(crate) struct WorkerArgs {
     /// Spin while waiting: the cores are this worker's own.
     #[arg(long)]
     exclusive: bool,
+    /// What to host for a flow, in JSON; the demo's agents without it.
+    #[arg(long)]
+    pub(crate) flow: Option<String>,
 }
 
 impl WorkerArgs {
@@ -38,6 +41,7 @@ impl WorkerArgs {
             socket: PathBuf::new(),
             cpus: machine.cpus(role).map(|cpus| cpus.to_string()),
             exclusive: machine.wait(role) == WaitPolicy::EXCLUSIVE,
+            flow: None,
         }
     }
 
@@ -49,18 +53,25 @@ impl WorkerArgs {
         if self.exclusive {
             line.push("--exclusive".into());
         }
+        if let Some(flow) = &self.flow {
+            line.extend(["--flow".into(), flow.into()]);
+        }
         line
     }
 }
 
 /// Hosts agents until the node says stop, or is gone.
 pub(crate) fn work(args: &WorkerArgs) -> anyhow::Result<Exit> {
+    let allowed = allowed_cpus().context("the CPUs of this process cannot be read")?;
     if let Some(cpus) = &args.cpus {
         let cpus = CpuSet::from_str(cpus).context("--cpus")?;
         pin_current_thread_to(&cpus).context("worker cannot be pinned")?;
     }
     // Load before attaching: whoever attaches is ready to answer.
-    let agents = demo::agents()?;
+    let agents = match &args.flow {
+        Some(flow) => run::agents(flow, &allowed)?,
+        None => demo::agents()?,
+    };
     let (client, endpoint) = Client::attach(&args.socket)?;
     let agents = agents(client.welcome().agent_count);
     let reporter = Box::new(client.reporter());

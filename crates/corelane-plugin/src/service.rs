@@ -19,9 +19,9 @@ pub enum ServiceError {
         found: String,
     },
     /// The question has another size than the model's input.
-    #[error("question has {found} bytes, the model takes {expected}, one for each element")]
+    #[error("question has {found} elements, the model takes {expected}")]
     Length {
-        /// Bytes of the question.
+        /// Elements of the question.
         found: usize,
         /// Elements of the input.
         expected: usize,
@@ -94,11 +94,35 @@ impl ModelService {
         for (element, &byte) in self.input.iter_mut().zip(question) {
             *element = f32::from(byte);
         }
-        let input = TensorView::f32(&self.session.inputs[0].shape, &self.input);
-        let ticket = self.backend.run(&self.session, &[input])?;
-        self.backend.wait(ticket, &mut [ElementsMut::F32(&mut self.output)])?;
+        self.compute()?;
         self.answer.clear();
         self.answer.extend(self.output.iter().flat_map(|score| score.to_le_bytes()));
         Ok(&self.answer)
+    }
+
+    /// Runs the model on the elements of one input; [`output`](Self::output) holds what it gave.
+    ///
+    /// # Errors
+    /// - [`ServiceError::Length`]: there are more or fewer elements than the input has.
+    /// - [`ServiceError::Run`]: the runtime refused.
+    pub fn run(&mut self, input: &[f32]) -> Result<(), ServiceError> {
+        if input.len() != self.input.len() {
+            let (found, expected) = (input.len(), self.input.len());
+            return Err(ServiceError::Length { found, expected });
+        }
+        self.input.copy_from_slice(input);
+        self.compute()
+    }
+
+    /// What the last run gave; zeros before the first.
+    pub fn output(&self) -> &[f32] {
+        &self.output
+    }
+
+    fn compute(&mut self) -> Result<(), ServiceError> {
+        let input = TensorView::f32(&self.session.inputs[0].shape, &self.input);
+        let ticket = self.backend.run(&self.session, &[input])?;
+        self.backend.wait(ticket, &mut [ElementsMut::F32(&mut self.output)])?;
+        Ok(())
     }
 }

@@ -8,6 +8,7 @@ mod pairing;
 
 mod asker;
 mod death;
+mod deferred;
 mod full;
 mod worker;
 

@@ -69,7 +69,7 @@ impl Digits {
         HELD_OUT.filter(is_right).count() as f64 / HELD_OUT.len() as f64
     }
 
-    pub(super) fn label(&self, index: usize) -> u8 {
+    pub(crate) fn label(&self, index: usize) -> u8 {
         self.labels[index]
     }
 }
@@ -272,7 +272,7 @@ impl<'d> Pass<'d> {
 }
 
 /// The class with the highest score.
-pub(crate) fn best(scores: &[u8]) -> Option<u8> {
+fn best(scores: &[u8]) -> Option<u8> {
     let (scores, []) = scores.as_chunks::<4>() else { return None };
     let scores = scores.iter().map(|score| f32::from_le_bytes(*score));
     let best = scores.enumerate().max_by(|(_, a), (_, b)| a.total_cmp(b));

@@ -27,7 +27,7 @@ use crate::{
     terminal,
     worker::{MakeAgents, WorkerArgs, load_model},
 };
-pub(crate) use digits::{Digits, best};
+pub(crate) use digits::Digits;
 use exchange::{ExchangeAgent, ExchangeStats};
 use report::{Report, Section};
 

@@ -1,0 +1,198 @@
+//! `corelane run FILE`: a flow of items from a source through stages of agents to a sink.
+//!
+//! The source asks the agents from within the node's process; items go from stage to stage and
+//! leave in input order. The settings come from `corelane-config`; the fabric is that of the demo.
+
+mod alarm;
+mod command;
+mod drive;
+mod engine;
+pub(crate) mod error;
+mod leash;
+mod plan;
+mod reading;
+mod record;
+mod sink;
+mod source;
+mod work;
+
+use std::{
+    fs,
+    io::IsTerminal,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context;
+use clap::Args;
+use corelane_config::{Config, Input, Lines};
+use corelane_topology::Role;
+
+pub(crate) use leash::{LeashArgs, hold};
+pub(crate) use record::RunRecord;
+pub(crate) use work::agents;
+
+use crate::{
+    Exit,
+    config::{self, SetArgs},
+    fabric::{self, Fabric, FabricRequest, WorkerRequest},
+    interrupt::{Interrupt, Interrupted},
+    machine::{self, Wanted},
+    terminal,
+    worker::WorkerArgs,
+};
+use drive::{Drive, Tally};
+use engine::Flow;
+use error::RunError;
+use plan::Layout;
+use sink::Sink;
+use source::Source;
+
+/// Feature id of the questions of a run.
+const FEATURE: u32 = 1;
+
+/// Options of `corelane run`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct RunArgs {
+    /// The flow: a TOML file, described by `corelane config init`.
+    file: PathBuf,
+    #[command(flatten)]
+    set: SetArgs,
+    /// Print one JSON document (schema corelane.run/1) on stdout; the answers need output.file.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs a flow.
+pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
+    let config = match config::load(args.file.clone(), &args.set) {
+        Ok(loaded) => loaded.config,
+        Err(exit) => return Ok(exit),
+    };
+    if let Err(error) = check(&config, args.json) {
+        eprintln!("corelane: error[{}]: {error}", error.code());
+        return Ok(Exit::Usage);
+    }
+    let interrupt = Interrupt::install().context("signals cannot be caught")?;
+    match run_flow(args, &config, &interrupt) {
+        Ok(record) => {
+            eprint!("{}", record.summary());
+            if args.json {
+                let document = serde_json::to_string_pretty(&record.document())?;
+                terminal::write(&format!("{document}\n"))?;
+            }
+            Ok(match (record.signal, record.failed) {
+                (Some(signal), _) => Exit::Signal(signal),
+                (None, 0) => Exit::Ok,
+                (None, _) => Exit::Failed,
+            })
+        }
+        Err(error) => ended_by(error),
+    }
+}
+
+/// The exit of a run that something ended before it had a record.
+fn ended_by(error: anyhow::Error) -> anyhow::Result<Exit> {
+    if let Some(error) = error.downcast_ref::<RunError>() {
+        eprintln!("corelane: error[{}]: {error}", error.code());
+        return Ok(Exit::Failed);
+    }
+    let Interrupted(signal) = error.downcast()?;
+    eprintln!("corelane: interrupted, workers and routers are stopped");
+    Ok(Exit::Signal(signal))
+}
+
+/// What no single setting can know.
+fn check(config: &Config, is_json: bool) -> Result<(), RunError> {
+    if is_json && config.output.file.is_none() {
+        return Err(RunError::JsonAmongAnswers);
+    }
+    let input = match &config.input {
+        Input::Lines(Lines::File(file)) | Input::Follow { file, .. } => file.as_path(),
+        _ => Path::new("/dev/stdin"),
+    };
+    let same = |file: &Path| Some(fs::canonicalize(file).ok()? == fs::canonicalize(input).ok()?);
+    if let Some(file) = &config.output.file
+        && same(file) == Some(true)
+    {
+        return Err(RunError::SameFile { file: file.clone() });
+    }
+    Layout::check(config)
+}
+
+fn run_flow(args: &RunArgs, config: &Config, interrupt: &Interrupt) -> anyhow::Result<RunRecord> {
+    let layout = Layout::of(config);
+    let is_floating = !config.placement.pin;
+    let wanted = Wanted {
+        routers: config.topology.routers,
+        workers: layout.workers.len() as u32,
+        is_floating,
+        cpus: config.placement.cpus.as_ref(),
+    };
+    // Before anything is started: what is wrong with the files is told at once.
+    let mut sink = Sink::open(config.output.file.as_deref(), config.output.format)?;
+    let machine = machine::look(&wanted, interrupt)?;
+    let worker = |(index, plan): (usize, &plan::WorkerLayout)| -> anyhow::Result<WorkerRequest> {
+        let mut worker = WorkerArgs::of(&machine, Role::Worker(index));
+        worker.flow = Some(serde_json::to_string(&plan.plan)?);
+        Ok(WorkerRequest { args: worker.to_command_line(), agents: plan.agents.clone() })
+    };
+    let request = FabricRequest {
+        command: "run",
+        socket: fabric::socket_path("run")?,
+        workers: layout.workers.iter().enumerate().map(worker).collect::<anyhow::Result<_>>()?,
+        lanes: layout.lanes()?,
+        supervision: (&config.supervision).into(),
+        feature: FEATURE,
+        open_max: layout.open_max,
+    };
+    let mut fabric = Fabric::start(request, &machine, interrupt)?;
+    let record_bytes_max = layout.record_bytes_max;
+    let mut source = Source::start(&config.input, record_bytes_max, fabric.news())?;
+    let bar = match config.output.file.is_none() && std::io::stdout().is_terminal() {
+        // The answers are the progress.
+        true => indicatif::ProgressBar::hidden(),
+        false => terminal::bar(source.total.unwrap_or(0), "items"),
+    };
+    let mut drive = Drive {
+        fabric: &mut fabric,
+        source: &mut source,
+        sink: &mut sink,
+        bar,
+        interrupt,
+        record_bytes_max,
+        timeout_ns: layout.timeout_ns.clone(),
+        flow: Flow::new(layout.stages.clone(), layout.open_max as usize),
+        tally: Tally::new(layout.records()),
+    };
+    let outcome = drive.run();
+    drive.bar.finish_and_clear();
+    let Drive { tally, .. } = drive;
+    let elapsed = tally.started.elapsed();
+    let (counts, asks) = (source.counts(), fabric.asker.counters());
+    let workers = layout.workers.len();
+    let routers = fabric.stop();
+    // What was answered before a failure is written all the same.
+    let flushed = sink.flush();
+    outcome?;
+    flushed?;
+    let is_pinned = !is_floating;
+    Ok(RunRecord {
+        flow: args.file.display().to_string(),
+        machine,
+        is_pinned,
+        workers,
+        stages: tally.stages,
+        items: tally.items,
+        answered: tally.answered,
+        dropped: tally.dropped,
+        failed: tally.failed,
+        throughput: tally.throughput,
+        events: tally.events,
+        redelivered: tally.redelivered,
+        asks,
+        source: counts,
+        routers,
+        elapsed,
+        signal: tally.signal,
+    })
+}

@@ -120,7 +120,7 @@ impl Fabric {
 
     fn await_workers(
         &mut self,
-        command: &str,
+        command: &'static str,
         started: Instant,
         interrupt: &Interrupt,
     ) -> anyhow::Result<()> {

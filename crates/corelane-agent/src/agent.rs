@@ -55,6 +55,17 @@ pub enum TellError {
     NotAsked,
 }
 
+impl TellError {
+    /// The stable code of this error; `docs/errors/` has a page for each.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Full => "CL-0611",
+            Self::TooLong { .. } => "CL-0612",
+            Self::NotAsked => "CL-0613",
+        }
+    }
+}
+
 /// What an agent can do while it handles a message.
 #[derive(Debug)]
 pub struct Context<'a> {

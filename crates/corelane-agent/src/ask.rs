@@ -139,6 +139,15 @@ pub enum AskError {
     },
 }
 
+impl AskError {
+    /// The stable code of this error; `docs/errors/` has a page for each.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::TooManyOpen { .. } => "CL-0621",
+        }
+    }
+}
+
 impl AskTable {
     /// Makes a table that holds up to `open_max` open asks, and allocates all it needs for that.
     pub fn new(open_max: u32) -> Self {

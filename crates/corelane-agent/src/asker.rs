@@ -27,6 +27,17 @@ pub enum AskerError {
     Receive(#[from] ReceiveError),
 }
 
+impl AskerError {
+    /// The stable code of this error; `docs/errors/` has a page for each.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Open(cause) => cause.code(),
+            Self::Send(cause) => cause.code(),
+            Self::Receive(cause) => cause.code(),
+        }
+    }
+}
+
 /// An answer, given out once per question.
 #[derive(Debug, Clone, Copy)]
 pub struct Answered<'a> {

@@ -50,6 +50,18 @@ pub enum WorkerError {
     Sleep(#[from] FutexError),
 }
 
+impl WorkerError {
+    /// The stable code of this error; `docs/errors/` has a page for each.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Control(cause) => cause.code(),
+            Self::Send(cause) => cause.code(),
+            Self::Receive(cause) => cause.code(),
+            Self::Sleep(cause) => cause.code(),
+        }
+    }
+}
+
 /// What a worker counted.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct WorkerTotals {

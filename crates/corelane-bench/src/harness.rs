@@ -56,6 +56,21 @@ pub enum PassError {
     Counters(#[source] io::Error),
 }
 
+impl PassError {
+    /// The stable code of this error; `docs/errors/` has a page for each.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Pin(cause) => cause.code(),
+            Self::Thread(_) => "CL-0931",
+            Self::Panicked => "CL-0932",
+            Self::Checksum { .. } => "CL-0933",
+            Self::Stalled => "CL-0934",
+            Self::Awake { .. } => "CL-0935",
+            Self::Counters(_) => "CL-0936",
+        }
+    }
+}
+
 /// What a pass runs on.
 #[derive(Debug, Clone)]
 pub(crate) struct Stage {

@@ -58,6 +58,19 @@ pub enum OptionsError {
     PassTime(u64),
 }
 
+impl OptionsError {
+    /// The stable code of this error; `docs/errors/` has a page for each.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Payload(_) => "CL-0911",
+            Self::NoPayload => "CL-0912",
+            Self::Threads(_) => "CL-0913",
+            Self::Passes(_) => "CL-0914",
+            Self::PassTime(_) => "CL-0915",
+        }
+    }
+}
+
 impl Options {
     /// The defaults for a workload on a machine of `cpus` CPUs: threads as many as CPUs, and twice
     /// as many.

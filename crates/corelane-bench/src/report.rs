@@ -95,6 +95,16 @@ pub enum ReportError {
     },
 }
 
+impl ReportError {
+    /// The stable code of this error; `docs/errors/` has a page for each.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Json(_) => "CL-0951",
+            Self::Schema { .. } => "CL-0952",
+        }
+    }
+}
+
 impl Report {
     /// Reads a document, and checks its version first.
     ///

@@ -109,6 +109,20 @@ pub enum RunError {
     Interrupted,
 }
 
+impl RunError {
+    /// The stable code of this error; `docs/errors/` has a page for each.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NoRows => "CL-0921",
+            Self::Pass { source, .. } => source.code(),
+            Self::Busy { .. } => "CL-0922",
+            Self::Noisy { .. } => "CL-0923",
+            Self::Counters(_) => "CL-0924",
+            Self::Interrupted => "CL-0925",
+        }
+    }
+}
+
 /// A pass and what surrounded it.
 #[derive(Debug)]
 pub(crate) struct PassRecord {

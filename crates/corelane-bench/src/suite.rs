@@ -31,6 +31,16 @@ pub enum SuiteError {
     Cpus(#[source] io::Error),
 }
 
+impl SuiteError {
+    /// The stable code of this error; `docs/errors/` has a page for each.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Options(cause) => cause.code(),
+            Self::Cpus(_) => "CL-0901",
+        }
+    }
+}
+
 /// Rows to be measured together.
 #[derive(Debug)]
 pub struct Suite {

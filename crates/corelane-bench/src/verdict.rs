@@ -35,6 +35,16 @@ pub enum CompareError {
     NothingInCommon,
 }
 
+impl CompareError {
+    /// The stable code of this error; `docs/errors/` has a page for each.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::OtherMachine(_) => "CL-0941",
+            Self::NothingInCommon => "CL-0942",
+        }
+    }
+}
+
 /// Looks for every row of `now` in `before`.
 ///
 /// # Errors

@@ -64,6 +64,16 @@ pub enum ConfigError {
     },
 }
 
+impl ConfigError {
+    /// The stable code of this error; `docs/errors/` has a page for each.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Version { .. } => "CL-0751",
+            Self::Zero { .. } => "CL-0752",
+        }
+    }
+}
+
 impl InferConfig {
     /// Checks what the types cannot.
     ///

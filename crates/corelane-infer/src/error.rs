@@ -48,6 +48,17 @@ pub enum Unavailable {
     },
 }
 
+impl Unavailable {
+    /// The stable code of this error; `docs/errors/` has a page for each.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NotCompiledIn { .. } => "CL-0701",
+            Self::NotPresent { .. } => "CL-0702",
+            Self::Failed { .. } => "CL-0703",
+        }
+    }
+}
+
 /// Why a program could not be loaded.
 #[derive(Debug, Clone, Error)]
 #[non_exhaustive]
@@ -151,6 +162,24 @@ pub enum LoadError {
     },
 }
 
+impl LoadError {
+    /// The stable code of this error; `docs/errors/` has a page for each.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Unavailable(cause) => cause.code(),
+            Self::UnknownDevice { .. } => "CL-0711",
+            Self::Model(cause) => cause.code(),
+            Self::NotAModel { .. } => "CL-0712",
+            Self::OpenDimension { .. } => "CL-0713",
+            Self::FixedBatch { .. } => "CL-0714",
+            Self::Dtype { .. } => "CL-0715",
+            Self::Oversized { .. } => "CL-0716",
+            Self::ProgramUnsupported { .. } => "CL-0717",
+            Self::SessionLimit { .. } => "CL-0718",
+        }
+    }
+}
+
 /// Why a run did not give its outputs.
 #[derive(Debug, Clone, Error)]
 #[non_exhaustive]
@@ -236,6 +265,22 @@ pub enum RunError {
         #[source]
         cause: Cause,
     },
+}
+
+impl RunError {
+    /// The stable code of this error; `docs/errors/` has a page for each.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Closed { .. } => "CL-0721",
+            Self::Busy { .. } => "CL-0722",
+            Self::NotRunning { .. } => "CL-0723",
+            Self::Count { .. } => "CL-0724",
+            Self::Dtype { .. } => "CL-0725",
+            Self::Shape { .. } => "CL-0726",
+            Self::Length { .. } => "CL-0727",
+            Self::Failed { .. } => "CL-0728",
+        }
+    }
 }
 
 /// Why verified model bytes could not be had.
@@ -345,4 +390,22 @@ pub enum ModelError {
         /// The sha256 in the manifest.
         expected: String,
     },
+}
+
+impl ModelError {
+    /// The stable code of this error; `docs/errors/` has a page for each.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Missing { .. } => "CL-0731",
+            Self::Unreadable { .. } => "CL-0732",
+            Self::TooLarge { .. } => "CL-0733",
+            Self::Manifest { .. } => "CL-0734",
+            Self::ManifestVersion { .. } => "CL-0735",
+            Self::Entry { .. } => "CL-0736",
+            Self::Unknown { .. } => "CL-0737",
+            Self::Truncated { .. } => "CL-0738",
+            Self::Overlong { .. } => "CL-0739",
+            Self::HashMismatch { .. } => "CL-0740",
+        }
+    }
 }

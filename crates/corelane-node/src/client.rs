@@ -64,6 +64,24 @@ pub enum AttachError {
     Port(#[from] PortError),
 }
 
+impl AttachError {
+    /// The stable code of this error; `docs/errors/` has a page for each.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Connect(cause) => cause.code(),
+            Self::Refused(cause) => cause.code(),
+            Self::OtherUser { .. } => "CL-0811",
+            Self::Channel(cause) => cause.code(),
+            Self::NotAMessage(cause) => cause.code(),
+            Self::OutOfTurn { .. } => "CL-0812",
+            Self::Shape(cause) => cause.code(),
+            Self::Routers(_) => "CL-0813",
+            Self::Segment(cause) => cause.code(),
+            Self::Port(cause) => cause.code(),
+        }
+    }
+}
+
 /// What the node sends to an attached client.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]

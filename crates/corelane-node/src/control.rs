@@ -76,6 +76,23 @@ pub struct Refusal {
     pub remedy: String,
 }
 
+impl Refusal {
+    /// The stable code of this error; `docs/errors/` has a page for each. A reason that only a
+    /// later node knows has one as well.
+    pub fn code(&self) -> &'static str {
+        match self.code.as_str() {
+            "other-user" => "CL-0821",
+            "protocol" => "CL-0822",
+            "layout-version" => "CL-0823",
+            "layout-hash" => "CL-0824",
+            "not-expected" => "CL-0825",
+            "broken" => "CL-0826",
+            "resources" => "CL-0827",
+            _ => "CL-0828",
+        }
+    }
+}
+
 /// A name and a body that the two ends of a command or report agree on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Named {
@@ -128,6 +145,13 @@ pub struct NotAMessage {
     pub bytes: usize,
     /// What the parser said.
     source: serde_json::Error,
+}
+
+impl NotAMessage {
+    /// The stable code of this error; `docs/errors/` has a page for each.
+    pub fn code(&self) -> &'static str {
+        "CL-0814"
+    }
 }
 
 /// The packet of a message.

@@ -143,6 +143,22 @@ pub enum NodeError {
     },
 }
 
+impl NodeError {
+    /// The stable code of this error; `docs/errors/` has a page for each.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Count { .. } => "CL-0801",
+            Self::Supervision(cause) => cause.code(),
+            Self::Table(cause) => cause.code(),
+            Self::Listen(cause) => cause.code(),
+            Self::Router(cause) => cause.code(),
+            Self::Segment(cause) => cause.code(),
+            Self::Port(cause) => cause.code(),
+            Self::Os { .. } => "CL-0802",
+        }
+    }
+}
+
 /// A running node. Dropping it stops the workers in order, then the routers.
 #[derive(Debug)]
 pub struct Node {

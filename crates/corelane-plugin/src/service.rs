@@ -31,6 +31,18 @@ pub enum ServiceError {
     Run(#[from] RunError),
 }
 
+impl ServiceError {
+    /// The stable code of this error; `docs/errors/` has a page for each.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Load(cause) => cause.code(),
+            Self::Signature { .. } => "CL-0761",
+            Self::Length { .. } => "CL-0762",
+            Self::Run(cause) => cause.code(),
+        }
+    }
+}
+
 /// A session that answers one question at a time. Questions are bytes, each an unsigned 8-bit
 /// element; answers are little-endian f32.
 ///

@@ -15,6 +15,16 @@ pub enum TrySendError<T> {
 }
 
 impl<T> TrySendError<T> {
+    /// The stable code of this error; `docs/errors/` has a page for each.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Full(_) => "CL-0201",
+            Self::Closed(_) => "CL-0202",
+        }
+    }
+}
+
+impl<T> TrySendError<T> {
     /// The message that was not sent.
     pub fn into_inner(self) -> T {
         match self {
@@ -28,6 +38,13 @@ impl<T> TrySendError<T> {
 #[error("every receiver of the ring is gone: the message cannot arrive")]
 pub struct SendError<T>(pub T);
 
+impl<T> SendError<T> {
+    /// The stable code of this error; `docs/errors/` has a page for each.
+    pub fn code(&self) -> &'static str {
+        "CL-0203"
+    }
+}
+
 /// Why nothing was received.
 #[derive(Debug, Error, PartialEq, Eq, Clone, Copy)]
 #[non_exhaustive]
@@ -40,10 +57,27 @@ pub enum TryRecvError {
     Closed,
 }
 
+impl TryRecvError {
+    /// The stable code of this error; `docs/errors/` has a page for each.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Empty => "CL-0204",
+            Self::Closed => "CL-0205",
+        }
+    }
+}
+
 /// Why a waiting receive gave up: every sender is gone and every message was received.
 #[derive(Debug, Error, PartialEq, Eq, Clone, Copy)]
 #[error("ring is empty and every sender is gone")]
 pub struct RecvError;
+
+impl RecvError {
+    /// The stable code of this error; `docs/errors/` has a page for each.
+    pub fn code(&self) -> &'static str {
+        "CL-0206"
+    }
+}
 
 /// No ring can have this capacity.
 #[derive(Debug, Error, PartialEq, Eq, Clone, Copy)]
@@ -53,6 +87,13 @@ pub struct CapacityError {
     pub asked: usize,
     /// Most records of a ring.
     pub max: usize,
+}
+
+impl CapacityError {
+    /// The stable code of this error; `docs/errors/` has a page for each.
+    pub fn code(&self) -> &'static str {
+        "CL-0207"
+    }
 }
 
 // Messages need not be printable.

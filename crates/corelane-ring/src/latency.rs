@@ -86,6 +86,16 @@ pub enum ClaimError {
     },
 }
 
+impl ClaimError {
+    /// The stable code of this error; `docs/errors/` has a page for each.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Full { .. } => "CL-0241",
+            Self::CorruptHead { .. } => "CL-0242",
+        }
+    }
+}
+
 /// Why the next record cannot be read.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
@@ -100,6 +110,15 @@ pub enum PeekError {
         /// Longest possible.
         max: usize,
     },
+}
+
+impl PeekError {
+    /// The stable code of this error; `docs/errors/` has a page for each.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::CorruptLength { .. } => "CL-0243",
+        }
+    }
 }
 
 /// The commit word of the record at `position`: never equal to the one a lap before (RB-2).

@@ -36,6 +36,17 @@ pub enum ShapeError {
     },
 }
 
+impl ShapeError {
+    /// The stable code of this error; `docs/errors/` has a page for each.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Slots(_) => "CL-0211",
+            Self::SlotWords(_) => "CL-0212",
+            Self::StorageTooSmall { .. } => "CL-0213",
+        }
+    }
+}
+
 impl Shape {
     /// A ring of `slots` slots (a power of two) of `slot_words` words, the commit word included.
     ///

@@ -252,6 +252,13 @@ pub struct ClaimError {
     pub free: usize,
 }
 
+impl ClaimError {
+    /// The stable code of this error; `docs/errors/` has a page for each.
+    pub fn code(&self) -> &'static str {
+        "CL-0251"
+    }
+}
+
 /// Room that is filled, then published at once. Dropping it without a commit drops what was put
 /// into it and publishes nothing (RB-3).
 #[derive(Debug)]

@@ -42,6 +42,16 @@ pub enum TableError {
     },
 }
 
+impl TableError {
+    /// The stable code of this error; `docs/errors/` has a page for each.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Taken { .. } => "CL-0511",
+            Self::TooMany { .. } => "CL-0512",
+        }
+    }
+}
+
 impl RoutingTable {
     /// A table in which the agents of `range` live at `home` as well.
     ///

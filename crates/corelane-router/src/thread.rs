@@ -48,6 +48,17 @@ pub enum RouterError {
     Pin(#[from] corelane_topology::PinError),
 }
 
+impl RouterError {
+    /// The stable code of this error; `docs/errors/` has a page for each.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Segment(cause) => cause.code(),
+            Self::Thread(_) => "CL-0501",
+            Self::Pin(cause) => cause.code(),
+        }
+    }
+}
+
 enum Command {
     Attach(ClientId, Box<Port>, mpsc::Sender<()>),
     Detach(ClientId, mpsc::Sender<Detached>),

@@ -64,6 +64,16 @@ pub enum FutexError {
     },
 }
 
+impl FutexError {
+    /// The stable code of this error; `docs/errors/` has a page for each.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Count { .. } => "CL-0351",
+            Self::Os { .. } => "CL-0352",
+        }
+    }
+}
+
 /// Wakes everybody who sleeps on the word, in this process and others; returns how many.
 ///
 /// # Errors

@@ -45,6 +45,18 @@ pub enum ProcessError {
 }
 
 impl ProcessError {
+    /// The stable code of this error; `docs/errors/` has a page for each.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Gone { .. } => "CL-0341",
+            Self::NotAChild => "CL-0342",
+            Self::NotSupported { .. } => "CL-0343",
+            Self::Os { .. } => "CL-0344",
+        }
+    }
+}
+
+impl ProcessError {
     pub(crate) fn from_errno(call: &'static str, errno: Errno) -> Self {
         match errno {
             Errno::SRCH => Self::Gone { call },

@@ -133,6 +133,28 @@ pub enum SegmentError {
 }
 
 impl SegmentError {
+    /// The stable code of this error; `docs/errors/` has a page for each.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Size { .. } => "CL-0301",
+            Self::Os { .. } => "CL-0302",
+            Self::NotAMemfd => "CL-0303",
+            Self::Unsealed { .. } => "CL-0304",
+            Self::Truncated { .. } => "CL-0305",
+            Self::Sparse { .. } => "CL-0306",
+            Self::Magic { .. } => "CL-0307",
+            Self::Format { .. } => "CL-0308",
+            Self::Kind { .. } => "CL-0309",
+            Self::LayoutVersion { .. } => "CL-0310",
+            Self::LayoutHash { .. } => "CL-0311",
+            Self::PayloadOffset { .. } => "CL-0312",
+            Self::PayloadSize { .. } => "CL-0313",
+            Self::SizeMismatch { .. } => "CL-0314",
+        }
+    }
+}
+
+impl SegmentError {
     /// For `map_err`: names the call that failed.
     pub(crate) fn os(call: &'static str) -> impl FnOnce(Errno) -> Self {
         move |errno| Self::Os { call, source: errno.into() }

@@ -23,6 +23,13 @@ pub struct WindowError {
     pub available: usize,
 }
 
+impl WindowError {
+    /// The stable code of this error; `docs/errors/` has a page for each.
+    pub fn code(&self) -> &'static str {
+        "CL-0361"
+    }
+}
+
 /// Words that this process may only read; clones share the mapping, the last one unmaps it.
 ///
 /// Indexes out of bounds panic, as for a slice.

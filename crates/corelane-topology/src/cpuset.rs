@@ -24,6 +24,13 @@ pub struct ParseCpuSetError {
     pub reason: &'static str,
 }
 
+impl ParseCpuSetError {
+    /// The stable code of this error; `docs/errors/` has a page for each.
+    pub fn code(&self) -> &'static str {
+        "CL-0131"
+    }
+}
+
 impl CpuSet {
     /// The empty set.
     #[must_use]

@@ -29,6 +29,16 @@ pub enum TopologyError {
     },
 }
 
+impl TopologyError {
+    /// The stable code of this error; `docs/errors/` has a page for each.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Content { .. } => "CL-0101",
+            Self::Affinity { .. } => "CL-0102",
+        }
+    }
+}
+
 /// Why a thread was not pinned. Its affinity is then what it was before.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -66,6 +76,18 @@ pub enum PinError {
     },
 }
 
+impl PinError {
+    /// The stable code of this error; `docs/errors/` has a page for each.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Empty => "CL-0111",
+            Self::AboveLimit { .. } => "CL-0112",
+            Self::NotAllowed { .. } => "CL-0113",
+            Self::Refused { .. } => "CL-0114",
+        }
+    }
+}
+
 /// Why a latency could not be measured.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -79,4 +101,15 @@ pub enum MeasureError {
     /// The system gave no thread to measure with.
     #[error("latency not measured, raise the limit of threads: {0}")]
     Thread(#[source] io::Error),
+}
+
+impl MeasureError {
+    /// The stable code of this error; `docs/errors/` has a page for each.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NotLive => "CL-0121",
+            Self::Pin(cause) => cause.code(),
+            Self::Thread(_) => "CL-0122",
+        }
+    }
 }

@@ -44,6 +44,17 @@ pub enum SendError {
     Peer(ClaimError),
 }
 
+impl SendError {
+    /// The stable code of this error; `docs/errors/` has a page for each.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Full { .. } => "CL-0401",
+            Self::TooLong { .. } => "CL-0402",
+            Self::Peer(cause) => cause.code(),
+        }
+    }
+}
+
 /// What a received record was, if it was not a message.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
@@ -54,6 +65,16 @@ pub enum ReceiveError {
     /// The record was no message; it was taken out of the lane.
     #[error(transparent)]
     Malformed(#[from] Malformed),
+}
+
+impl ReceiveError {
+    /// The stable code of this error; `docs/errors/` has a page for each.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Peer(cause) => cause.code(),
+            Self::Malformed(cause) => cause.code(),
+        }
+    }
 }
 
 /// A received message: a copy that no peer can change any more. Reused from one to the next.

@@ -192,6 +192,18 @@ pub enum Malformed {
     Reserved(u32),
 }
 
+impl Malformed {
+    /// The stable code of this error; `docs/errors/` has a page for each.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Short(_) => "CL-0421",
+            Self::Priority(_) => "CL-0422",
+            Self::Flags(_) => "CL-0423",
+            Self::Reserved(_) => "CL-0424",
+        }
+    }
+}
+
 impl Envelope {
     /// The envelope as words of a record.
     #[inline]

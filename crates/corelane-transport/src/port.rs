@@ -42,6 +42,16 @@ pub enum LaneShapeError {
     SlotLines(usize),
 }
 
+impl LaneShapeError {
+    /// The stable code of this error; `docs/errors/` has a page for each.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Ring(cause) => cause.code(),
+            Self::SlotLines(_) => "CL-0411",
+        }
+    }
+}
+
 impl LaneShape {
     /// Lanes of `slots` records (a power of two), each of `slot_lines` cache lines of 64 bytes.
     ///
@@ -94,6 +104,16 @@ pub enum PortError {
     /// A ring does not fit its window.
     #[error(transparent)]
     Ring(#[from] ShapeError),
+}
+
+impl PortError {
+    /// The stable code of this error; `docs/errors/` has a page for each.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Section { .. } => "CL-0412",
+            Self::Ring(cause) => cause.code(),
+        }
+    }
 }
 
 /// A record that lies in a lane.

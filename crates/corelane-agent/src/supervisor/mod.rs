@@ -216,6 +216,15 @@ pub enum Escalation {
     },
 }
 
+impl Escalation {
+    /// The stable code of this error; `docs/errors/` has a page for each.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::BudgetSpent { .. } => "CL-0601",
+        }
+    }
+}
+
 /// Why a supervisor cannot be built from what it was given.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
@@ -229,4 +238,14 @@ pub enum SpecError {
     /// A window without length forgets every restart, so that the budget would never be spent.
     #[error("restart budget has an empty window, give it a length: window_ns=0")]
     EmptyWindow,
+}
+
+impl SpecError {
+    /// The stable code of this error; `docs/errors/` has a page for each.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::DuplicateId { .. } => "CL-0602",
+            Self::EmptyWindow => "CL-0603",
+        }
+    }
 }

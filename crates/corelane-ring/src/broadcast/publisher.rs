@@ -78,6 +78,13 @@ pub struct ClaimError {
     pub free: usize,
 }
 
+impl ClaimError {
+    /// The stable code of this error; `docs/errors/` has a page for each.
+    pub fn code(&self) -> &'static str {
+        "CL-0276"
+    }
+}
+
 /// The publishing end over words. Lock-free and wait-free; only adding a group allocates.
 #[derive(Debug)]
 pub struct WordPublisher<D: WriteWords, C> {

@@ -80,6 +80,20 @@ pub enum LogError {
     },
 }
 
+impl LogError {
+    /// The stable code of this error; `docs/errors/` has a page for each.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Slots(_) => "CL-0261",
+            Self::RecordWords(_) => "CL-0262",
+            Self::SubscribersMax(_) => "CL-0263",
+            Self::LagLimit { .. } => "CL-0264",
+            Self::StorageTooSmall { .. } => "CL-0265",
+            Self::NoSeat { .. } => "CL-0266",
+        }
+    }
+}
+
 impl LogShape {
     /// A log of `slots` records (a power of two) of `record_words` words, with at most
     /// `subscribers_max` reliable subscribers at a time; lossy ones are not limited.

@@ -51,6 +51,19 @@ pub enum TryRecvError {
     Evicted,
 }
 
+impl TryRecvError {
+    /// The stable code of this error; `docs/errors/` has a page for each.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Empty => "CL-0271",
+            Self::Closed => "CL-0272",
+            Self::Lagged { .. } => "CL-0273",
+            Self::Demoted => "CL-0274",
+            Self::Evicted => "CL-0275",
+        }
+    }
+}
+
 /// The seat of a reliable subscriber: a cursor of its own.
 #[derive(Debug)]
 pub struct Seat<C> {

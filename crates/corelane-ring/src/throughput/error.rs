@@ -34,6 +34,17 @@ pub enum SetupError {
     },
 }
 
+impl SetupError {
+    /// The stable code of this error; `docs/errors/` has a page for each.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Capacity { .. } => "CL-0221",
+            Self::Misaligned { .. } => "CL-0222",
+            Self::TooFewWords { .. } => "CL-0223",
+        }
+    }
+}
+
 /// Why no room was claimed; nothing changed.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
@@ -67,6 +78,18 @@ pub enum ClaimError {
     },
 }
 
+impl ClaimError {
+    /// The stable code of this error; `docs/errors/` has a page for each.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Full { .. } => "CL-0224",
+            Self::TooLong { .. } => "CL-0225",
+            Self::Closed => "CL-0226",
+            Self::CorruptHead { .. } => "CL-0227",
+        }
+    }
+}
+
 /// Why the next record cannot be read.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
@@ -92,4 +115,15 @@ pub enum ReadError {
         /// What was read.
         header: u64,
     },
+}
+
+impl ReadError {
+    /// The stable code of this error; `docs/errors/` has a page for each.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Closed => "CL-0228",
+            Self::CorruptTail { .. } => "CL-0229",
+            Self::CorruptHeader { .. } => "CL-0230",
+        }
+    }
 }

@@ -56,6 +56,20 @@ pub enum ChannelError {
 }
 
 impl ChannelError {
+    /// The stable code of this error; `docs/errors/` has a page for each.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Closed => "CL-0321",
+            Self::TimedOut => "CL-0322",
+            Self::PacketSize { .. } => "CL-0323",
+            Self::FdCount { .. } => "CL-0324",
+            Self::Truncated { .. } => "CL-0325",
+            Self::Os { .. } => "CL-0326",
+        }
+    }
+}
+
+impl ChannelError {
     /// For `map_err`: names the call that failed.
     pub(crate) fn os(call: &'static str) -> impl FnOnce(Errno) -> Self {
         move |errno| Self::Os { call, source: errno.into() }
@@ -116,4 +130,19 @@ pub enum ListenError {
         /// What the system said.
         source: io::Error,
     },
+}
+
+impl ListenError {
+    /// The stable code of this error; `docs/errors/` has a page for each.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Live { .. } => "CL-0331",
+            Self::NotASocket { .. } => "CL-0332",
+            Self::Absent { .. } => "CL-0333",
+            Self::Stale { .. } => "CL-0334",
+            Self::Busy { .. } => "CL-0335",
+            Self::PathLength { .. } => "CL-0336",
+            Self::Os { .. } => "CL-0337",
+        }
+    }
 }

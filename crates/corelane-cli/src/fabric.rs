@@ -92,6 +92,7 @@ impl Fabric {
             routers: (0..machine.request.routers).map(router).collect(),
             lanes,
             workers: workers.iter().map(spec).collect(),
+            guests: Vec::new(),
             supervision,
         };
         let started = Instant::now();

@@ -10,6 +10,7 @@ mod demo;
 mod fabric;
 mod interrupt;
 mod machine;
+mod placed;
 mod terminal;
 mod worker;
 
@@ -26,6 +27,8 @@ enum Exit {
     CheckFailed,
     /// This machine cannot give an answer now, and says why.
     Unavailable,
+    /// It ran to its end and all held, but not as it was asked to.
+    Degraded,
     /// Ended in order because of this signal.
     Signal(u8),
 }
@@ -38,6 +41,7 @@ impl From<Exit> for ExitCode {
             Exit::Usage => 2,
             Exit::CheckFailed => 3,
             Exit::Unavailable => 4,
+            Exit::Degraded => 5,
             Exit::Signal(number) => 128 + number,
         })
     }

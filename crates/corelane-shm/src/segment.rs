@@ -40,8 +40,9 @@ impl OwnedSegment {
     /// # Errors
     ///
     /// - [`SegmentError::Size`] when `payload_words` is zero or above [`SEGMENT_WORDS_MAX`].
-    /// - [`SegmentError::Os`] when the system refuses: no memory, no descriptors, a kernel before
-    ///   5.1, a name that is too long.
+    /// - [`SegmentError::Forbidden`] when a seccomp filter, or a kernel before 5.1, refuses a call.
+    /// - [`SegmentError::Os`] when the system refuses: no memory, no descriptors, a name that is
+    ///   too long.
     pub fn create(
         name: &str,
         payload_words: usize,

@@ -34,13 +34,14 @@ pub(crate) struct Digits {
 
 impl Digits {
     pub(crate) fn load() -> anyhow::Result<Self> {
-        let header = assets::DIGITS.first_chunk::<16>().context("digits are truncated")?;
+        let bytes = assets::digits()?;
+        let header = bytes.first_chunk::<16>().context("digits are truncated")?;
         let number = |at: usize| {
             u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]])
                 as usize
         };
         ensure!(&header[..8] == MAGIC && number(12) == PIXELS, "digits have another format");
-        let records = assets::DIGITS[header.len()..].chunks_exact(PIXELS + 1);
+        let records = bytes[header.len()..].chunks_exact(PIXELS + 1);
         ensure!(records.len() == number(8), "digits are truncated");
         let (images, labels) = records.map(|record| (&record[..PIXELS], record[PIXELS])).unzip();
         Ok(Self { images, labels })

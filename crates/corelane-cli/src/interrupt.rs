@@ -40,12 +40,8 @@ impl Interrupt {
         let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGQUIT])?;
         thread::Builder::new().name("corelane-signal".into()).spawn(move || {
             for signal in signals.forever() {
-                let first = seen.first.compare_exchange(
-                    0,
-                    signal,
-                    Ordering::Relaxed,
-                    Ordering::Relaxed,
-                );
+                let first =
+                    seen.first.compare_exchange(0, signal, Ordering::Relaxed, Ordering::Relaxed);
                 if first.is_err() {
                     seen.end(signal);
                 }

@@ -98,17 +98,6 @@ fn a_profile_that_forbids_sleeping_on_many_words_is_worked_around() {
 }
 
 #[test]
-fn a_profile_that_forbids_watching_processes_is_named() {
-    let place = Place::new();
-    let Some(ended) = run_without(&place, Call::PidfdOpen) else { return };
-    assert_eq!((ended.code(), ended.stdout.as_str()), (1, ""), "{}", ended.stderr);
-    for part in ["worker=0 could not be started", "pidfd_open", "Operation not permitted"] {
-        assert!(ended.stderr.contains(part), "no {part:?} in\n{}", ended.stderr);
-    }
-    place.assert_empty();
-}
-
-#[test]
 fn sixty_four_descriptors_are_enough() {
     let place = Place::new();
     let many = "--workers 4 --agents 40 --routers 2";

@@ -11,8 +11,6 @@ pub enum Call {
     MemfdCreate,
     /// Sleeps on several words at once.
     FutexWaitv,
-    /// Watches a process.
-    PidfdOpen,
 }
 
 impl Call {
@@ -20,7 +18,6 @@ impl Call {
         match self {
             Self::MemfdCreate => libc::SYS_memfd_create,
             Self::FutexWaitv => libc::SYS_futex_waitv,
-            Self::PidfdOpen => libc::SYS_pidfd_open,
         }
     }
 }

@@ -12,7 +12,7 @@ struct Copy<'place> {
 
 impl<'place> Copy<'place> {
     fn new(place: &'place Place) -> Self {
-        let path = place.runtime_folder().join("corelane");
+        let path = place.runtime_folder().join("damaged");
         fs::copy(env!("CARGO_BIN_EXE_corelane"), &path).expect("there is room for a copy");
         Self { place, path }
     }

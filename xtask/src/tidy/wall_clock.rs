@@ -15,14 +15,8 @@ const MONOTONIC: &[&str] = &[
 ];
 
 /// What reads the wall clock, in the standard library, in rustix and in libc.
-const CLOCKS: &[&str] = &[
-    "SystemTime",
-    "UNIX_EPOCH",
-    "Realtime",
-    "RealtimeCoarse",
-    "CLOCK_REALTIME",
-    "gettimeofday",
-];
+const CLOCKS: &[&str] =
+    &["SystemTime", "UNIX_EPOCH", "Realtime", "RealtimeCoarse", "CLOCK_REALTIME", "gettimeofday"];
 
 pub(super) fn check(source: &RustSource) -> Vec<Finding> {
     if !MONOTONIC.contains(&source.package_folder()) {

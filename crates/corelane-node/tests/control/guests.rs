@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use corelane_node::{AttachError, Client, Link, NodeEvent, WaitError};
 use corelane_router::ClientId;
+use corelane_testkit::process::{Call, forbidding};
 use corelane_transport::{AgentId, Envelope, Message, Priority};
 use serde_json::json;
 
@@ -111,4 +112,21 @@ fn a_node_that_stops_tells_its_guests() {
     assert!(matches!(ended, WaitError::NodeGone), "{ended}");
     assert_eq!(links.recv(), Ok(Link::Stop));
     assert_eq!(links.recv(), Ok(Link::NodeGone));
+}
+
+#[test]
+fn a_system_without_threads_is_told() {
+    let hosted = Hosted::with_guest();
+    let (client, _endpoint) = Client::attach(&hosted.socket()).expect("a place is free");
+    hosted.assert_up(1);
+    match forbidding(Call::Clone, || client.follow(|_| {})) {
+        Ok(Err(error @ AttachError::Thread(_))) => {
+            assert!(error.to_string().contains("ulimit -u"), "{error}");
+        }
+        Ok(other) => panic!("a thread was started: {other:?}"),
+        Err(reason) => println!("skipped: no seccomp filter can be set here: {reason}"),
+    }
+    // What did not follow has hung up: the place is free again.
+    assert_left(&hosted, 1);
+    hosted.stop();
 }

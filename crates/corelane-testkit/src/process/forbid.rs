@@ -11,13 +11,16 @@ pub enum Call {
     MemfdCreate,
     /// Sleeps on several words at once.
     FutexWaitv,
+    /// Makes threads and processes.
+    Clone,
 }
 
 impl Call {
-    fn number(self) -> i64 {
+    fn numbers(self) -> &'static [i64] {
         match self {
-            Self::MemfdCreate => libc::SYS_memfd_create,
-            Self::FutexWaitv => libc::SYS_futex_waitv,
+            Self::MemfdCreate => &[libc::SYS_memfd_create],
+            Self::FutexWaitv => &[libc::SYS_futex_waitv],
+            Self::Clone => &[libc::SYS_clone, libc::SYS_clone3],
         }
     }
 }
@@ -43,7 +46,8 @@ pub fn forbidding<T: Send>(call: Call, work: impl FnOnce() -> T + Send) -> Resul
 
 fn filter(call: Call) -> Result<BpfProgram, String> {
     let arch = TargetArch::try_from(std::env::consts::ARCH).map_err(|error| error.to_string())?;
-    let rules = BTreeMap::from([(call.number(), Vec::new())]);
+    let rules = call.numbers().iter().map(|number| (*number, Vec::new()));
+    let rules = BTreeMap::from_iter(rules);
     let refused = SeccompAction::Errno(libc::EPERM.cast_unsigned());
     let filter = SeccompFilter::new(rules, SeccompAction::Allow, refused, arch);
     filter.and_then(TryInto::try_into).map_err(|error| error.to_string())

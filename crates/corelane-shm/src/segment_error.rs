@@ -169,8 +169,13 @@ impl SegmentError {
 impl SegmentError {
     /// For `map_err`: names the call that failed.
     pub(crate) fn os(call: &'static str) -> impl FnOnce(Errno) -> Self {
+        move |errno| Self::Os { call, source: errno.into() }
+    }
+
+    /// For `map_err` of the call that everything begins with: a sandbox is told apart.
+    pub(crate) fn os_or_forbidden(call: &'static str) -> impl FnOnce(Errno) -> Self {
         move |errno| match errno {
-            // A seccomp filter answers what its author chose; these two are the usual choices.
+            // A seccomp filter answers what its author chose; these are the usual choices.
             Errno::PERM | Errno::NOSYS | Errno::ACCESS => {
                 Self::Forbidden { call, source: errno.into() }
             }

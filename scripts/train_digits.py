@@ -202,7 +202,7 @@ def write_golden(path, images, scores):
     path.write_text(f'{{\n  "tolerance": 0.001,\n  "cases": [\n{lines}\n  ]\n}}\n')
 
 
-def write_manifest(path, model, correct):
+def write_manifest(path, model, data, correct):
     held_out = IMAGES - CHOOSE
     path.write_text(
         f"""# Written by scripts/train_digits.py. Paths are relative to this file.
@@ -231,6 +231,8 @@ shape = ["batch", {CLASSES}]
 # {correct / held_out:.4f} of the images that neither the fit nor the choice has seen.
 [model.accuracy]
 data = "data/digits.bin"
+data_bytes = {len(data)}
+data_sha256 = "{hashlib.sha256(data).hexdigest()}"
 first_image = {CHOOSE}
 images = {held_out}
 correct = {correct}
@@ -263,7 +265,7 @@ def main():
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "model.onnx").write_bytes(model)
     write_golden(folder / "golden.json", images, scores)
-    write_manifest(MODELS / "manifest.toml", model, correct)
+    write_manifest(MODELS / "manifest.toml", model, DATA.read_bytes(), correct)
     print(f"wrote {folder / 'model.onnx'} ({len(model)} bytes)")
 
 

@@ -27,6 +27,7 @@
 //!         routers: vec![RouterPlace { cpus: None, wait: WaitPolicy::SHARED }],
 //!         lanes: LaneShape::new(64, 2)?,
 //!         workers: vec![],
+//!         guests: vec![],
 //!         supervision: Default::default(),
 //!     },
 //!     |event| eprintln!("{event:?}"),

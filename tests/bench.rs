@@ -257,3 +257,31 @@ fn a_page_that_cannot_be_written_is_refused_before_anything_is_measured() {
     assert_eq!((ended.code(), ended.stdout.as_str()), (1, ""), "{}", ended.stderr);
     assert!(ended.stderr.contains("/nonexistent/page.html"), "{}", ended.stderr);
 }
+
+/// Both outputs on terminals of this width: no line wraps, and all progress is taken back.
+fn assert_fits(columns: u16) {
+    let _machine = machine();
+    let place = Place::new();
+    let command = command(&place, &format!("throughput --payload 8 {SHORT}"));
+    let ended = place.start(command, Output::Terminals { columns }).wait();
+    assert_eq!(ended.code(), 0, "{}\n{}", ended.stdout, ended.stderr);
+    let size = |n| std::num::NonZeroU16::new(n).expect("it is not zero");
+    for (text, is_progress) in [(&ended.stdout, false), (&ended.stderr, true)] {
+        let mut parser = vt100::Parser::new(size(500), size(columns), 0);
+        for character in text.chars() {
+            parser.process(character.to_string().as_bytes());
+            let (row, _) = parser.screen().cursor_position();
+            let is_wrapped = row > 0 && parser.screen().row_wrapped(row - 1);
+            assert!(!is_wrapped, "wider than {columns}:\n{}", parser.screen().contents());
+        }
+        let screen = parser.screen().contents();
+        assert!(!screen.contains(['\u{fffd}', '\u{1b}']), "garbage:\n{screen}");
+        assert_eq!(screen.trim().is_empty(), is_progress, "{screen}");
+    }
+}
+
+#[test]
+fn eighty_and_forty_columns_are_enough() {
+    assert_fits(80);
+    assert_fits(40);
+}

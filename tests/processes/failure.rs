@@ -56,3 +56,47 @@ fn a_worker_that_is_killed_from_outside_during_the_load_is_an_error_and_not_a_ha
     assert!(ended.stderr.starts_with("corelane: "), "{}", ended.stderr);
     place.assert_empty();
 }
+
+/// The short form of `ci/soak --kill any`: node, worker or both die at moments that nobody chose.
+#[test]
+fn whoever_is_killed_at_any_moment_nothing_is_left_and_the_next_run_works() {
+    let mut random = fastrand::Rng::with_seed(SEED ^ 10);
+    let place = Place::new();
+    for number in 0..10 {
+        let after = std::time::Duration::from_millis(random.u64(0..1500));
+        let (kills_node, kills_worker) =
+            [(true, false), (false, true), (true, true)][random.usize(0..3)];
+        let seed = random.u32(..);
+        let arguments = format!("demo --json --load-seconds 0.5 --seed {seed}");
+        println!("{number}: node {kills_node}, worker {kills_worker} after {after:?}: {arguments}");
+        let demo = start(&place, &arguments);
+        let runs = demo.runs_for(after);
+        if kills_worker && runs {
+            let workers = demo.descendants();
+            if let Some(worker) = workers.get(random.usize(0..workers.len().max(1))) {
+                let worker =
+                    i32::try_from(worker.pid).ok().and_then(rustix::process::Pid::from_raw);
+                // It may have ended meanwhile.
+                let worker = worker.expect("a process id is positive");
+                let _ = rustix::process::kill_process(worker, Signal::KILL);
+            }
+        }
+        if kills_node {
+            demo.signal(Signal::KILL);
+        }
+        let ended = demo.wait();
+        assert_eq!(place.processes(), []);
+        let left = place.files();
+        if kills_node && runs {
+            assert_eq!(ended.code(), 128 + 9, "{}", ended.stderr);
+            assert!(left.len() <= 1, "a socket without a listener at most: {left:?}");
+        } else {
+            assert!([0, 1].contains(&ended.code()), "{}: {}", ended.code(), ended.stderr);
+            assert!(ended.code() == 0 || ended.stderr.contains("corelane: "), "{}", ended.stderr);
+            assert_eq!(left, Vec::<std::path::PathBuf>::new());
+        }
+        assert!(!ended.stderr.contains("panicked"), "{}", ended.stderr);
+    }
+    Report::of(&start(&place, "demo --json --load-seconds 0.1").wait()).assert_held();
+    place.assert_empty();
+}

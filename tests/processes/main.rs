@@ -2,10 +2,14 @@
 //!
 //! Every run has a place of its own and leaves nothing in it. Speed is not judged here.
 
+mod clock;
+mod confined;
 mod cores;
+mod damaged;
 mod demo;
 mod failure;
 mod memory;
+mod moved;
 mod report;
 mod signals;
 mod terminal;

@@ -26,18 +26,27 @@ fn run(columns: u16, variables: &[(&str, &str)]) -> Terminals {
     assert_eq!(ended.code(), 0, "{}\n{}", ended.stdout, ended.stderr);
     place.assert_empty();
     let screen = |text: &str| {
-        let size = |n| NonZeroU16::new(n).expect("it is not zero");
         let mut parser = Parser::new(size(ROWS), size(columns), 0);
-        for character in text.chars() {
-            parser.process(character.to_string().as_bytes());
-            let (row, _) = parser.screen().cursor_position();
-            let is_wrapped = row > 0 && parser.screen().row_wrapped(row - 1);
-            assert!(!is_wrapped, "wider than {columns} columns:\n{}", parser.screen().contents());
-        }
+        show(&mut parser, text);
         parser
     };
     let (stdout, stderr) = (screen(&ended.stdout), screen(&ended.stderr));
     Terminals { stdout, stderr, progress: ended.stderr }
+}
+
+fn size(n: u16) -> NonZeroU16 {
+    NonZeroU16::new(n).expect("it is not zero")
+}
+
+/// Shows more text on a screen; no line of it may be wider than the screen is.
+#[track_caller]
+fn show(parser: &mut Parser, text: &str) {
+    for character in text.chars() {
+        parser.process(character.to_string().as_bytes());
+        let (row, _) = parser.screen().cursor_position();
+        let is_wrapped = row > 0 && parser.screen().row_wrapped(row - 1);
+        assert!(!is_wrapped, "too wide:\n{}", parser.screen().contents());
+    }
 }
 
 impl Terminals {
@@ -78,4 +87,46 @@ fn no_color_is_obeyed_on_a_terminal() {
     let terminals = run(80, &[("NO_COLOR", "1")]);
     terminals.assert_whole();
     assert!(!terminals.has_color());
+}
+
+/// The measured cores are left alone: during the load the bar is drawn once, before it is measured.
+#[test]
+fn nothing_is_drawn_while_the_load_is_measured() {
+    let terminals = run(80, &[]);
+    for phase in ["quiet load", "load"] {
+        let drawn = terminals.progress.matches(&format!(" {phase} [")).count();
+        assert_eq!(drawn, 1, "{phase}: {:?}", terminals.progress);
+    }
+}
+
+#[test]
+fn a_terminal_that_gets_narrow_and_wide_again_keeps_its_lines() {
+    let place = Place::new();
+    let command = corelane(&place, "demo --load-seconds 1");
+    let demo = place.start(command, Output::Terminals { columns: 80 });
+    let mut screens = [Parser::new(size(ROWS), size(80), 0), Parser::new(size(ROWS), size(80), 0)];
+    let mut shown = [0, 0];
+    // Each width from a moment on at which the demo prints nothing: it waits for the load.
+    for (phase, columns) in [("quiet load [", 40), (" load [", 60)] {
+        demo.wait_until(phase, || demo.stderr_so_far().contains(phase).then_some(()));
+        let so_far = [demo.stdout_so_far(), demo.stderr_so_far()];
+        demo.resize(columns);
+        for ((screen, shown), text) in screens.iter_mut().zip(&mut shown).zip(&so_far) {
+            show(screen, &text[*shown..]);
+            *shown = text.len();
+            screen.screen_mut().set_size(size(ROWS), size(columns));
+        }
+    }
+    let ended = demo.wait();
+    assert_eq!(ended.code(), 0, "{}\n{}", ended.stdout, ended.stderr);
+    let texts = [&ended.stdout, &ended.stderr];
+    for ((screen, shown), text) in screens.iter_mut().zip(shown).zip(texts) {
+        show(screen, &text[shown..]);
+    }
+    let text = screens[0].screen().contents();
+    assert!(text.contains("5. Failure") && text.contains("everything held"), "{text}");
+    assert!(!text.contains(['\u{fffd}', '\u{1b}']), "garbage:\n{text}");
+    let left = screens[1].screen().contents();
+    assert_eq!(left.trim(), "", "progress was not taken back");
+    place.assert_empty();
 }

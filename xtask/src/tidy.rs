@@ -21,6 +21,7 @@ mod source;
 mod tracked;
 mod tree;
 mod unsafe_code;
+mod wall_clock;
 mod width;
 
 use std::fmt;
@@ -100,6 +101,7 @@ fn check_source(source: &RustSource) -> Vec<Finding> {
         atomics::check,
         os_free::check,
         environment::check,
+        wall_clock::check,
         leftovers::check,
     ];
     checks.iter().flat_map(|check| check(source)).collect()

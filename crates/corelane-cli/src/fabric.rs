@@ -23,7 +23,7 @@ use corelane_shm::{
 use corelane_topology::{Role, pin_current_thread_to};
 use corelane_transport::{AgentId, EventCount, LaneShape};
 
-use crate::{error::CliError, interrupt::Interrupt, machine::Machine};
+use crate::{error::CliError, interrupt::Interrupt, machine::Machine, placed};
 
 /// Address of the first agent; 0 stays free, so that a zeroed envelope reaches nobody.
 pub(crate) const AGENT_FIRST: u32 = 1;
@@ -92,18 +92,22 @@ impl Fabric {
             routers: (0..machine.request.routers).map(router).collect(),
             lanes,
             workers: workers.iter().map(spec).collect(),
+            guests: Vec::new(),
             supervision,
         };
         let started = Instant::now();
         let (sender, events) = mpsc::channel();
         let news = EventCount::new().context("what events ring at cannot be made")?;
         let ringer = news.clone();
-        let node = Node::start(config, move |event| {
+        let on_event = move |event| {
             // The command may have ended already.
             let _ = sender.send(event);
             ringer.raise();
-        })
-        .context("node cannot start")?;
+        };
+        let path = config.socket.clone();
+        let node = interrupt
+            .binding(&path, || Node::start(config, on_event))
+            .context("node cannot start")?;
         let source = workers.last().map_or(AGENT_FIRST, |worker| worker.agents.end);
         let workers: Vec<_> = workers.into_iter().map(|worker| worker.agents).collect();
         let endpoint = node.attach_local(source..source + 1)?;
@@ -195,6 +199,19 @@ impl Fabric {
 
     pub(crate) fn totals(&self) -> RouterTotals {
         self.node.totals()
+    }
+
+    /// Threads that may run elsewhere than where they were pinned, in words.
+    pub(crate) fn displaced(&self, machine: &Machine) -> Vec<String> {
+        let router = |index| {
+            let thread = placed::thread_of_this_process(&format!("corelane-rt-{index}"))?;
+            placed::displaced(Role::Router(index), thread, &machine.cpus(Role::Router(index))?)
+        };
+        let worker = |(index, pid): (usize, &u32)| {
+            placed::displaced(Role::Worker(index), *pid, &machine.cpus(Role::Worker(index))?)
+        };
+        let routers = (0..machine.request.routers).filter_map(router);
+        routers.chain(self.pids.iter().enumerate().filter_map(worker)).collect()
     }
 
     /// Stops workers, then routers; returns what the routers counted.

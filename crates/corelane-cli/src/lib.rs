@@ -14,6 +14,7 @@ mod explain;
 mod fabric;
 mod interrupt;
 mod machine;
+mod placed;
 mod run;
 mod shell;
 mod terminal;
@@ -33,6 +34,8 @@ enum Exit {
     CheckFailed,
     /// This machine cannot give an answer now, and says why.
     Unavailable,
+    /// It ran to its end and all held, but not as it was asked to.
+    Degraded,
     /// Ended in order because of this signal.
     Signal(u8),
 }
@@ -45,6 +48,7 @@ impl From<Exit> for ExitCode {
             Exit::Usage => 2,
             Exit::CheckFailed => 3,
             Exit::Unavailable => 4,
+            Exit::Degraded => 5,
             Exit::Signal(number) => 128 + number,
         })
     }

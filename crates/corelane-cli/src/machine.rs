@@ -2,8 +2,9 @@
 
 use anyhow::{Context, ensure};
 use corelane_topology::{
-    Assignment, CpuSet, LatencyMatrix, PingPong, PingPongOptions, Plan, PlanRequest, Role, Sharing,
-    SysRoot, Topology, measure_matrix, measure_pingpong, measure_pingpong_floating, plan,
+    Assignment, CpuSet, LatencyMatrix, MeasureError, PinError, PingPong, PingPongOptions, Plan,
+    PlanRequest, Role, Sharing, SysRoot, Topology, measure_matrix, measure_pingpong,
+    measure_pingpong_floating, plan,
 };
 use corelane_transport::WaitPolicy;
 use serde::Serialize;
@@ -112,7 +113,13 @@ impl Machine {
         let options = PingPongOptions::default();
         let cpu = |role| self.cpus(role).and_then(|cpus| cpus.first());
         let measured = match (cpu(Role::Router(0)), cpu(Role::Worker(0))) {
-            (Some(router), Some(worker)) => measure_pingpong(router, worker, &options),
+            (Some(router), Some(worker)) => match measure_pingpong(router, worker, &options) {
+                // A cpu was taken away since the start; who compares is told that it was.
+                Err(MeasureError::Pin(PinError::NotAllowed { .. })) => {
+                    measure_pingpong_floating(&options)
+                }
+                measured => measured,
+            },
             _ => measure_pingpong_floating(&options),
         };
         measured.context("bare ping-pong cannot be measured")

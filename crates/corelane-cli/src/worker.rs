@@ -1,6 +1,12 @@
 //! The worker process: attaches to the node that started it and hosts its agents.
 
-use std::{ffi::OsString, path::PathBuf, process, str::FromStr, thread};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    process,
+    str::FromStr,
+    thread,
+};
 
 use anyhow::Context;
 use clap::Args;
@@ -9,8 +15,10 @@ use corelane_backend_tract::TractBackend;
 use corelane_infer::{Backend, InferConfig, ModelSource, Program, Request, Snapshot, choose};
 use corelane_node::{Client, Link};
 use corelane_plugin::ModelService;
-use corelane_topology::{CpuSet, Role, allowed_cpus, pin_current_thread_to};
+use corelane_shm::process::Signal;
+use corelane_topology::{CpuSet, PinError, Role, allowed_cpus, pin_current_thread_to};
 use corelane_transport::WaitPolicy;
+use rustix::process::set_parent_process_death_signal;
 
 use crate::{Exit, demo, error::CliError, machine::Machine, run};
 
@@ -62,10 +70,12 @@ impl WorkerArgs {
 
 /// Hosts agents until the node says stop, or is gone.
 pub(crate) fn work(args: &WorkerArgs) -> anyhow::Result<Exit> {
+    // Whatever happens to the node, and whatever an agent does then: the kernel ends this process
+    // with the thread that started it. Where that is not possible the end of the socket does.
+    let _ = set_parent_process_death_signal(Some(Signal::KILL));
     let allowed = allowed_cpus().context("the CPUs of this process cannot be read")?;
     if let Some(cpus) = &args.cpus {
-        let cpus = CpuSet::from_str(cpus).context("--cpus")?;
-        pin_current_thread_to(&cpus).context("worker cannot be pinned")?;
+        pin(&CpuSet::from_str(cpus).context("--cpus")?)?;
     }
     // Load before attaching: whoever attaches is ready to answer.
     let agents = match &args.flow {
@@ -90,6 +100,23 @@ pub(crate) fn work(args: &WorkerArgs) -> anyhow::Result<Exit> {
     link.map_err(CliError::LinkThread)?;
     worker.run(WaitPolicy::for_core(args.exclusive))?;
     Ok(Exit::Ok)
+}
+
+/// Pins this worker. A CPU that was taken away since it was chosen is no reason to give up: the
+/// worker floats, and says so.
+fn pin(cpus: &CpuSet) -> anyhow::Result<()> {
+    match pin_current_thread_to(cpus) {
+        Err(error @ PinError::NotAllowed { .. }) if cpus.iter().all(is_there) => {
+            eprintln!("corelane: worker is not pinned, and floats: {error}");
+            Ok(())
+        }
+        pinned => pinned.context("worker cannot be pinned"),
+    }
+}
+
+/// Whether the machine has this CPU.
+fn is_there(cpu: usize) -> bool {
+    Path::new("/sys/devices/system/cpu").join(format!("cpu{cpu}")).exists()
 }
 
 /// Makes as many agents as the node says, once it has said so.

@@ -80,6 +80,10 @@ pub enum Dim {
 pub struct Accuracy {
     /// The data set, relative to the manifest.
     pub data: String,
+    /// Bytes of the data set.
+    pub data_bytes: u64,
+    /// SHA-256 of the data set, in lowercase hexadecimal digits.
+    pub data_sha256: String,
     /// The first image that counts.
     pub first_image: usize,
     /// Images that count.
@@ -92,6 +96,14 @@ impl Accuracy {
     /// Right answers as a part of all.
     pub fn ratio(&self) -> f64 {
         self.correct as f64 / self.images as f64
+    }
+
+    /// Compares bytes with what this entry says of the data set.
+    ///
+    /// # Errors
+    /// As [`ModelEntry::verify`]; the id is the path of the data set.
+    pub fn verify_data(&self, bytes: &[u8]) -> Result<(), ModelError> {
+        verify(&self.data, self.data_bytes, &self.data_sha256, bytes)
     }
 }
 
@@ -141,18 +153,7 @@ impl ModelEntry {
     /// - `Truncated`, `Overlong`: another length.
     /// - `HashMismatch`: the same length and another content.
     pub fn verify(&self, bytes: &[u8]) -> Result<(), ModelError> {
-        let (id, found, expected) = (self.id.clone(), bytes.len() as u64, self.bytes);
-        if found < expected {
-            return Err(ModelError::Truncated { id, found, expected });
-        }
-        if found > expected {
-            return Err(ModelError::Overlong { id, found, expected });
-        }
-        let found: String = Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect();
-        if found != self.sha256 {
-            return Err(ModelError::HashMismatch { id, found, expected: self.sha256.clone() });
-        }
-        Ok(())
+        verify(&self.id, self.bytes, &self.sha256, bytes)
     }
 
     /// The inputs with this batch in place of the open axis.
@@ -169,8 +170,7 @@ impl ModelEntry {
         if self.id.is_empty() {
             return Err(self.invalid("id", "", "not empty"));
         }
-        let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
-        if self.sha256.len() != 64 || !self.sha256.bytes().all(hex) {
+        if !is_sha256(&self.sha256) {
             return Err(self.invalid("sha256", &self.sha256, "64 lowercase hexadecimal digits"));
         }
         // A manifest may come with a model from elsewhere: it must not name files outside.
@@ -183,6 +183,10 @@ impl ModelEntry {
         let Some(accuracy) = &self.accuracy else { return Ok(()) };
         if !inside(&accuracy.data) {
             return Err(self.invalid("data", &accuracy.data, "a relative path without '..'"));
+        }
+        if !is_sha256(&accuracy.data_sha256) {
+            let rule = "64 lowercase hexadecimal digits";
+            return Err(self.invalid("data_sha256", &accuracy.data_sha256, rule));
         }
         if accuracy.images == 0 || accuracy.correct > accuracy.images {
             return Err(self.invalid(
@@ -197,6 +201,27 @@ impl ModelEntry {
     fn invalid(&self, field: &'static str, found: impl ToString, rule: &'static str) -> ModelError {
         ModelError::Entry { id: self.id.clone(), field, found: found.to_string(), rule }
     }
+}
+
+fn is_sha256(text: &str) -> bool {
+    let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+    text.len() == 64 && text.bytes().all(hex)
+}
+
+/// Compares a file with its length and hash.
+fn verify(id: &str, expected: u64, sha256: &str, bytes: &[u8]) -> Result<(), ModelError> {
+    let (id, found) = (id.to_owned(), bytes.len() as u64);
+    if found < expected {
+        return Err(ModelError::Truncated { id, found, expected });
+    }
+    if found > expected {
+        return Err(ModelError::Overlong { id, found, expected });
+    }
+    let found: String = Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect();
+    if found != sha256 {
+        return Err(ModelError::HashMismatch { id, found, expected: sha256.to_owned() });
+    }
+    Ok(())
 }
 
 impl ModelTensor {

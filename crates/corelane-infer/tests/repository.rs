@@ -116,7 +116,14 @@ fn every_committed_model_and_its_data_are_what_the_manifest_says() {
     for entry in &repository.manifest().models {
         repository.read(&entry.id, Some(entry.version)).unwrap();
         if let Some(accuracy) = &entry.accuracy {
-            assert!(folder.join(&accuracy.data).is_file(), "{}", accuracy.data);
+            let mut data = std::fs::read(folder.join(&accuracy.data)).unwrap();
+            accuracy.verify_data(&data).unwrap();
+            data[20] ^= 1;
+            let error = accuracy.verify_data(&data).unwrap_err();
+            assert!(matches!(error, ModelError::HashMismatch { .. }), "{error}");
+            data.pop();
+            let error = accuracy.verify_data(&data).unwrap_err();
+            assert!(matches!(error, ModelError::Truncated { .. }), "{error}");
         }
     }
 }

@@ -3,6 +3,7 @@
 //! It decides nothing: the supervisor does.
 
 use std::{
+    error::Error,
     ffi::OsString,
     io,
     ops::Range,
@@ -55,7 +56,8 @@ impl WorkerSpec {
                 // Without a pidfd it could not be watched: it must not live on.
                 child.kill()?;
                 child.wait()?;
-                Err(io::Error::other(error))
+                let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+                Err(io::Error::other(format!("{error}{cause}")))
             }
         }
     }

@@ -1,6 +1,6 @@
 //! The client's side of the socket: attach, then listen for commands and for the node's end.
 
-use std::{fmt, os::fd::OwnedFd, path::Path, sync::Arc, time::Duration};
+use std::{fmt, io, os::fd::OwnedFd, path::Path, sync::Arc, time::Duration};
 
 use corelane_agent::Command;
 use corelane_shm::{
@@ -11,8 +11,11 @@ use corelane_transport::{AgentId, Endpoint, LaneShape, LaneShapeError, PortError
 use thiserror::Error;
 
 use crate::{
-    control::{self, Hello, Named, NotAMessage, Refusal, ToClient, ToNode, Welcome},
+    control::{
+        self, Hello, LOST_NAME_CHARS, Lost, Named, NotAMessage, Refusal, ToClient, ToNode, Welcome,
+    },
     lanes::{Plan, Side},
+    lifeline::Lifeline,
 };
 
 /// How long a node may take for each step of the handshake.
@@ -62,6 +65,9 @@ pub enum AttachError {
     /// The lanes do not fit their segments.
     #[error(transparent)]
     Port(#[from] PortError),
+    /// The system refused the thread that listens to the node.
+    #[error("thread that listens to the node could not be started: {0}: raise `ulimit -u`")]
+    Thread(io::Error),
 }
 
 impl AttachError {
@@ -78,6 +84,7 @@ impl AttachError {
             Self::Routers(_) => "CL-0813",
             Self::Segment(cause) => cause.code(),
             Self::Port(cause) => cause.code(),
+            Self::Thread(_) => "CL-0816",
         }
     }
 }
@@ -107,7 +114,8 @@ impl fmt::Debug for Client {
 }
 
 impl Client {
-    /// Attaches to the node at `socket`. Blocks until the node is ready or has refused.
+    /// Attaches to the node at `socket`. Blocks until the node is ready or has refused. A process
+    /// that the node has not started takes one of its places for guests, if one is free.
     ///
     /// # Errors
     /// - [`AttachError`]: a bullet per variant.
@@ -153,14 +161,41 @@ impl Client {
         AgentId(self.welcome.agent_first)
     }
 
-    /// A function that sends reports to the node, from any thread.
+    /// A function that sends reports to the node, from any thread. One that cannot be sent, for it
+    /// is longer than a packet, is counted, and the node is told which it was.
     pub fn reporter(&self) -> impl FnMut(Command) + Send + use<> {
         let channel = self.channel.clone();
+        let mut lost = 0;
         move |Command { name, body }| {
-            let report = control::encode(&ToNode::Report(Named { name, body }));
-            // A node that is gone is noticed by whoever listens.
-            let _ = channel.send(&report, &[], Some(PATIENCE));
+            let report = control::encode(&ToNode::Report(Named { name: name.clone(), body }));
+            match channel.send(&report, &[], Some(PATIENCE)) {
+                // A node that is gone is noticed by whoever listens.
+                Ok(()) | Err(ChannelError::Closed) => {}
+                Err(error) => {
+                    lost += 1;
+                    let name = name.chars().take(LOST_NAME_CHARS).collect();
+                    let word = ToNode::ReportLost(Lost { name, reason: error.to_string(), lost });
+                    // A node that takes nothing is told with the next one that is lost.
+                    let _ = channel.send(&control::encode(&word), &[], Some(Duration::ZERO));
+                }
+            }
         }
+    }
+
+    /// Listens on a thread of its own from here on: `on_link` hears what the node says, and the
+    /// [`Lifeline`] ends waits at the lanes when the node is gone.
+    ///
+    /// # Errors
+    /// - [`AttachError::Thread`], [`AttachError::Segment`]: the system is short of something.
+    pub fn follow(
+        self,
+        on_link: impl FnMut(Link) + Send + 'static,
+    ) -> Result<Lifeline, AttachError> {
+        Lifeline::start(self, on_link)
+    }
+
+    pub(crate) fn channel(&self) -> &Arc<Channel> {
+        &self.channel
     }
 
     /// Waits for the next word from the node. Blocks; [`Link::NodeGone`] is the last.

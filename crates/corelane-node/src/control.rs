@@ -10,7 +10,7 @@ use serde_json::Value;
 use thiserror::Error;
 
 /// Version of the control protocol that this build speaks.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 /// Oldest version that a node still accepts.
 pub const PROTOCOL_MIN: u32 = 1;
 
@@ -103,6 +103,20 @@ pub struct Named {
     pub body: Value,
 }
 
+/// A report that its client could not send.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lost {
+    /// What the report was about, cut after [`LOST_NAME_CHARS`] characters.
+    pub name: String,
+    /// Why it could not be sent, and what to do.
+    pub reason: String,
+    /// Reports that this client has lost so far.
+    pub lost: u64,
+}
+
+/// Most characters of the name of a lost report: the word about it has to fit a packet.
+pub const LOST_NAME_CHARS: usize = 64;
+
 /// From a client to its node.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
@@ -113,6 +127,8 @@ pub enum ToNode {
     Lanes {},
     /// Something that an agent reports.
     Report(Named),
+    /// A report that could not be sent. Since version 2.
+    ReportLost(Lost),
     /// A message of a later version; skipped.
     #[serde(other)]
     Unknown,

@@ -1,8 +1,11 @@
 //! The node's one thread for everything that is not a message: the socket, the handshakes, the
 //! worker processes. It carries out what the supervisor decides, and waits in `poll` otherwise.
 
+mod attaching;
+
 use std::{
     collections::VecDeque,
+    ops::Range,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     sync::{Arc, mpsc},
     time::Duration,
@@ -18,7 +21,7 @@ use corelane_agent::{
 use corelane_router::{ClientId, Router};
 use corelane_shm::{
     OwnedSegment,
-    fdpass::{Channel, ChannelError, Listener, Packet},
+    fdpass::{Channel, ChannelError, Listener},
     poll_any,
     process::Signal,
 };
@@ -26,9 +29,10 @@ use corelane_transport::monotonic_ns;
 
 use crate::{
     children::{Child, WorkerSpec, exit_reason},
-    control::{self, Hello, Named, PROTOCOL, Refusal, ToClient, ToNode, Welcome},
-    handshake::judge,
-    lanes::{Plan, Side},
+    control::{self, Named, ToClient},
+    guests::Guests,
+    handshake::short_of,
+    lanes::Plan,
     node::{NodeError, NodeEvent},
 };
 
@@ -36,6 +40,8 @@ use crate::{
 const START_NS_MAX: u64 = 30_000_000_000;
 /// How long a worker may take to end, once it is told to or has hung up, before it is killed.
 const STOP_NS_MAX: u64 = 2_000_000_000;
+/// How long each worker may take at least, when others before it used up the time for all.
+const STOP_NS_MIN: u64 = 100_000_000;
 /// How long a client may take to make room for a control packet.
 const SEND_PATIENCE: Duration = Duration::from_millis(500);
 /// Connections of strangers that are not attached yet, at most; more are closed at once. As many
@@ -81,6 +87,8 @@ impl Mailbox {
 struct Connection {
     channel: Channel,
     phase: Phase,
+    /// The place that it has, if it is a guest.
+    guest: Option<ClientId>,
     deadline_ns: u64,
 }
 
@@ -101,12 +109,15 @@ pub(crate) struct Driver {
     routers: Arc<[Router]>,
     on_event: Box<dyn FnMut(NodeEvent) + Send>,
     children: Vec<Option<Child>>,
+    guests: Guests,
     connections: Vec<Connection>,
     tick_ns: Option<u64>,
     /// What the supervisor has not been told yet, the event at hand included.
     events: VecDeque<Event>,
     /// Until when nobody is accepted, for want of descriptors.
     accept_pause_ns: u64,
+    /// When the children that are being stopped now began to be.
+    stop_began_ns: Option<u64>,
     epoch: u64,
     is_finished: bool,
 }
@@ -115,7 +126,7 @@ impl Driver {
     pub(crate) fn new(
         listener: Listener,
         inbox: mpsc::Receiver<Request>,
-        specs: Vec<WorkerSpec>,
+        (specs, guests): (Vec<WorkerSpec>, Vec<Range<u32>>),
         supervision: SupervisorConfig,
         plan: Plan,
         routers: Arc<[Router]>,
@@ -132,11 +143,13 @@ impl Driver {
             routers,
             on_event,
             children: specs.iter().map(|_| None).collect(),
+            guests: Guests::new(specs.len(), guests),
             specs,
             connections: Vec::new(),
             tick_ns: None,
             events: VecDeque::new(),
             accept_pause_ns: 0,
+            stop_began_ns: None,
             epoch: 0,
             is_finished: false,
         })
@@ -180,24 +193,42 @@ impl Driver {
                     // One that is gone already is reaped in this same turn.
                     let _ = child.pidfd.kill(Signal::KILL);
                 }
+                let of_guest = |one: &mut Connection| one.guest == Some(client);
+                let cut: Vec<_> = self.connections.extract_if(.., of_guest).collect();
+                cut.into_iter().for_each(|connection| self.close(connection));
             }
-            Request::Command(to, Command { name, body }) => {
-                let message = control::encode(&ToClient::Command(Named { name, body }));
-                for connection in &self.connections {
-                    if let Phase::Attached(client, _) = connection.phase
-                        && to.is_none_or(|to| to == client)
-                    {
-                        // A client that is gone is noticed by its pidfd.
-                        let _ = connection.channel.send(&message, &[], Some(SEND_PATIENCE));
-                    }
-                }
-            }
+            Request::Command(to, command) => self.command(to, command),
             Request::Corrupt(client, reason) => {
                 let reason = format!("client={client} is cut off: {reason}");
                 (self.on_event)(NodeEvent::Refused { reason });
                 self.obey(Request::Kill(client));
             }
-            Request::Stop => self.supervise(Event::Stop),
+            Request::Stop => {
+                let stop = control::encode(&ToClient::Stop {});
+                for guest in self.connections.iter().filter(|one| one.guest.is_some()) {
+                    // One that does not listen sees the end of its socket.
+                    let _ = guest.channel.send(&stop, &[], Some(Duration::ZERO));
+                }
+                self.supervise(Event::Stop);
+            }
+        }
+    }
+
+    fn command(&mut self, to: Option<ClientId>, Command { name, body }: Command) {
+        let message = control::encode(&ToClient::Command(Named { name: name.clone(), body }));
+        for connection in &self.connections {
+            let Phase::Attached(client, _) = connection.phase else { continue };
+            if to.is_some_and(|to| to != client) {
+                continue;
+            }
+            match connection.channel.send(&message, &[], Some(SEND_PATIENCE)) {
+                // A client that is gone is noticed by its pidfd, or the end of its socket.
+                Ok(()) | Err(ChannelError::Closed) => {}
+                Err(error) => {
+                    let (name, reason) = (name.clone(), error.to_string());
+                    (self.on_event)(NodeEvent::CommandLost { client, name, reason });
+                }
+            }
         }
     }
 
@@ -225,7 +256,7 @@ impl Driver {
             let limit = if is_child { 2 * HANDSHAKES_MAX } else { HANDSHAKES_MAX };
             if self.connections.len() - attached < limit {
                 let phase = Phase::Connected;
-                self.connections.push(Connection { channel, phase, deadline_ns });
+                self.connections.push(Connection { channel, phase, guest: None, deadline_ns });
             }
         }
     }
@@ -235,125 +266,47 @@ impl Driver {
             let is_open = self.read_connection(&mut connection);
             if is_open {
                 self.connections.push(connection);
-            } else if let Phase::Attached(client, _) = connection.phase {
-                self.expect_end(client);
+            } else {
+                self.close(connection);
             }
         }
         // Only now, when every connection is in its place again: a stop has to reach its client.
         self.settle();
     }
 
-    /// A worker that hung up has nothing more to do here. It has time to end by itself, so that
-    /// what is reported is how it ended and not that it was killed.
-    fn expect_end(&mut self, client: ClientId) {
-        if let Some(Some(child)) = self.children.get_mut(client.0 as usize) {
+    /// What the end of a connection means. A worker that hung up has nothing more to do here: it
+    /// has time to end by itself, so that what is reported is how it ended and not that it was
+    /// killed. A guest that hung up has left, whatever its process does.
+    fn close(&mut self, connection: Connection) {
+        let attached = match connection.phase {
+            Phase::Attached(client, generation) => Some((client, generation)),
+            _ => None,
+        };
+        if let Some(client) = connection.guest {
+            if let Some((_, generation)) = attached {
+                let undelivered = self.detach(client);
+                (self.on_event)(NodeEvent::Left { client, generation, undelivered });
+            }
+            self.guests.free(client);
+        } else if let Some((client, _)) = attached
+            && let Some(Some(child)) = self.children.get_mut(client.0 as usize)
+        {
             child.deadline_ns.get_or_insert(monotonic_ns() + STOP_NS_MAX);
         }
     }
 
-    /// Handles what one client sent; false when the connection is to be closed.
-    fn read_connection(&mut self, connection: &mut Connection) -> bool {
-        for _ in 0..PACKETS_PER_TURN {
-            let packet = match connection.channel.recv(Some(Duration::ZERO)) {
-                Ok(packet) => packet,
-                Err(ChannelError::TimedOut) => return true,
-                Err(ChannelError::Closed) => return false,
-                Err(error) => {
-                    self.refuse(connection, broken(&error));
-                    return false;
-                }
-            };
-            if let Err(refusal) = self.handle(connection, packet) {
-                self.refuse(connection, refusal);
-                return false;
-            }
-        }
-        true
-    }
-
-    fn handle(&mut self, connection: &mut Connection, packet: Packet) -> Result<(), Refusal> {
-        let message = control::decode(&packet.bytes).map_err(|error| broken(&error))?;
-        match (message, &connection.phase) {
-            (ToNode::Hello(hello), Phase::Connected) => self.welcome(connection, &hello),
-            (ToNode::Lanes {}, Phase::Welcomed(..)) => self.attach(connection, packet),
-            (ToNode::Report(Named { name, body }), &Phase::Attached(client, _)) => {
-                let report = Command { name, body };
-                (self.on_event)(NodeEvent::Report { client, report });
-                Ok(())
-            }
-            (ToNode::Unknown, _) => Ok(()),
-            (message, _) => Err(broken(&format!("{message:?} is out of turn"))),
-        }
-    }
-
-    fn welcome(&mut self, connection: &mut Connection, hello: &Hello) -> Result<(), Refusal> {
-        let peer = connection.channel.peer_credentials().map_err(|error| broken(&error))?;
-        let is_child = |child: &Option<Child>| {
-            child.as_ref().is_some_and(|child| child.pid == peer.pid && !child.is_up)
-        };
-        let index = self.children.iter().position(is_child);
-        judge(hello, peer, rustix::process::geteuid().as_raw(), index.is_some())?;
-        let index = index.expect("because judge refuses whoever is not expected");
-        let generation = self.children[index].as_ref().expect("because it was found").generation;
-        let segment =
-            self.plan.create(Side::Node, generation.0).map_err(|error| short_of(&error))?;
-        let agents = &self.specs[index].agents;
-        let welcome = ToClient::Welcome(Welcome {
-            protocol: hello.protocol.min(PROTOCOL),
-            product: env!("CARGO_PKG_VERSION").to_owned(),
-            client: index as u16,
-            generation: generation.0,
-            epoch: self.epoch,
-            routers: self.plan.routers,
-            lane_slots: self.plan.shape.slots(),
-            slot_lines: self.plan.shape.slot_lines(),
-            agent_first: agents.start,
-            agent_count: agents.end - agents.start,
-        });
-        let packet = control::encode(&welcome);
-        let sent = connection.channel.send(&packet, &[segment.fd()], Some(SEND_PATIENCE));
-        sent.map_err(|error| broken(&error))?;
-        connection.phase = Phase::Welcomed(ClientId(index as u16), generation, segment);
-        Ok(())
-    }
-
-    fn attach(&mut self, connection: &mut Connection, packet: Packet) -> Result<(), Refusal> {
-        let phase = std::mem::replace(&mut connection.phase, Phase::Connected);
-        let Phase::Welcomed(client, generation, own) = phase else {
-            return Err(broken(&"lanes before the welcome"));
-        };
-        let Ok([fd]) = <[OwnedFd; 1]>::try_from(packet.fds) else {
-            return Err(broken(&"lanes come with exactly one descriptor"));
-        };
-        let peer = self.plan.open(Side::Client, fd).map_err(|error| broken(&error))?;
-        let ports = self.plan.ports(own, &peer).map_err(|error| broken(&error))?;
-        // Between its hello and now the worker may have died and been replaced.
-        let child = self.children[client.0 as usize].as_mut();
-        let child = child.filter(|child| child.generation == generation && !child.is_up);
-        let child = child.ok_or_else(|| broken(&"this generation is gone"))?;
-        (child.is_up, child.deadline_ns) = (true, None);
-        let pid = child.pid;
-        for (router, port) in self.routers.iter().zip(ports) {
-            router.attach(client, port);
-        }
+    /// Takes a client away from the routers; how much it had not received.
+    fn detach(&mut self, client: ClientId) -> u64 {
+        // All are told before one is waited for: each has lanes of its own to move on.
+        let leaving: Vec<_> = self.routers.iter().map(|router| router.leave(client)).collect();
+        let undelivered = leaving.into_iter().map(|leaving| leaving.wait().undelivered).sum();
+        // No router speaks of this generation any more; what one said before must not be
+        // held against the next.
+        self.requests.extend(self.inbox.try_iter());
+        self.requests
+            .retain(|request| !matches!(request, Request::Corrupt(of, _) if *of == client));
         self.epoch += 1;
-        connection.phase = Phase::Attached(client, generation);
-        self.events.push_back(Event::ChildStarted { id: ChildId(client.0.into()), generation });
-        (self.on_event)(NodeEvent::Up { client, generation, pid });
-        let ready = control::encode(&ToClient::Ready {});
-        let sent = connection.channel.send(&ready, &[], Some(SEND_PATIENCE));
-        sent.map_err(|error| broken(&error))
-    }
-
-    fn refuse(&mut self, connection: &Connection, refusal: Refusal) {
-        let reason = refusal.to_string();
-        let packet = control::encode(&ToClient::Refused(refusal));
-        // It is told if it listens; it is cut off in any case.
-        let _ = connection.channel.send(&packet, &[], Some(Duration::ZERO));
-        (self.on_event)(NodeEvent::Refused { reason });
-        if let Phase::Attached(client, _) = connection.phase {
-            self.obey(Request::Kill(client));
-        }
+        undelivered
     }
 
     /// Notices workers that ended: drains their lanes, then lets the supervisor decide.
@@ -378,14 +331,7 @@ impl Driver {
                 self.supervise(Event::StartFailed { id, generation });
                 continue;
             }
-            let detached = self.routers.iter().map(|router| router.detach(client).undelivered);
-            let (undelivered, reason) = (detached.sum(), exit);
-            // No router speaks of this generation any more; what one said before must not be
-            // held against the next.
-            self.requests.extend(self.inbox.try_iter());
-            self.requests
-                .retain(|request| !matches!(request, Request::Corrupt(of, _) if *of == client));
-            self.epoch += 1;
+            let (undelivered, reason) = (self.detach(client), exit);
             self.supervise(Event::ChildExited { id, generation, reason });
             (self.on_event)(NodeEvent::Down { client, generation, reason, undelivered });
         }
@@ -403,9 +349,11 @@ impl Driver {
                 let _ = child.pidfd.kill(Signal::KILL);
             }
         }
-        self.connections.retain(|connection| {
-            matches!(connection.phase, Phase::Attached(..)) || connection.deadline_ns > now
-        });
+        let is_late = |connection: &mut Connection| {
+            !matches!(connection.phase, Phase::Attached(..)) && connection.deadline_ns <= now
+        };
+        let late: Vec<_> = self.connections.extract_if(.., is_late).collect();
+        late.into_iter().for_each(|connection| self.close(connection));
     }
 
     fn supervise(&mut self, event: Event) {
@@ -444,6 +392,7 @@ impl Driver {
         let index = id.0 as usize;
         match self.specs[index].spawn(self.listener.path(), generation) {
             Ok(child) => {
+                self.stop_began_ns = None;
                 let deadline_ns = Some(monotonic_ns() + START_NS_MAX);
                 self.children[index] = Some(Child { deadline_ns, ..child });
             }
@@ -469,26 +418,31 @@ impl Driver {
         let is_told =
             attached.is_some_and(|one| one.channel.send(&stop, &[], Some(SEND_PATIENCE)).is_ok());
         if let Some(child) = &mut self.children[id.0 as usize] {
-            let patience_ns = if is_told { STOP_NS_MAX } else { 0 };
-            child.deadline_ns = Some(monotonic_ns() + patience_ns);
+            let now = monotonic_ns();
+            let began = *self.stop_began_ns.get_or_insert(now);
+            child.deadline_ns = Some(if is_told { stop_deadline_ns(began, now) } else { now });
         }
     }
 }
 
-/// What a client is told that does not follow the protocol, or whose lanes cannot be used.
-fn broken(error: &dyn std::fmt::Display) -> Refusal {
-    Refusal {
-        code: "broken".to_owned(),
-        reason: error.to_string(),
-        remedy: "check that client and node are of one version".to_owned(),
-    }
+/// When a worker that is told to stop now is killed: workers stop one after the other, and those
+/// that are stuck share one patience instead of having one each.
+fn stop_deadline_ns(began_ns: u64, now_ns: u64) -> u64 {
+    (began_ns + STOP_NS_MAX).max(now_ns + STOP_NS_MIN)
 }
 
-/// What a client is told when this node lacks what the client needs.
-fn short_of(error: &dyn std::fmt::Display) -> Refusal {
-    Refusal {
-        code: "resources".to_owned(),
-        reason: error.to_string(),
-        remedy: "raise the node's limits (`ulimit -n`, memory), or run fewer workers".to_owned(),
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workers_that_are_stuck_share_one_patience() {
+        let mut now = 5_000_000_000;
+        let began = now;
+        for _ in 0..10 {
+            now = stop_deadline_ns(began, now);
+        }
+        assert_eq!(now - began, STOP_NS_MAX + 9 * STOP_NS_MIN);
+        assert_eq!(stop_deadline_ns(began, began + 1), began + STOP_NS_MAX);
     }
 }

@@ -1,4 +1,5 @@
 //! Whether a client may attach: a pure judgement over what it says and who the kernel says it is.
+//! Also the words for clients that are turned away later.
 
 use corelane_shm::fdpass::PeerCredentials;
 use corelane_transport::{LAYOUT_HASH, LAYOUT_VERSION};
@@ -11,6 +12,7 @@ pub(crate) fn judge(
     peer: PeerCredentials,
     own_uid: u32,
     is_expected: bool,
+    guests: usize,
 ) -> Result<(), Refusal> {
     let refuse = |code: &str, reason: String, remedy: &str| {
         Err(Refusal { code: code.to_owned(), reason, remedy: remedy.to_owned() })
@@ -41,11 +43,33 @@ pub(crate) fn judge(
         return refuse("layout-hash", reason, "build client and node from one version");
     }
     if !is_expected {
-        let reason = format!("pid={} is no worker that this node started", peer.pid);
-        let remedy = "let the node start it: clients from outside cannot attach in this version";
+        let pid = peer.pid;
+        let reason = format!(
+            "pid={pid} is no worker that this node started, and of {guests} places for guests \
+             none is free"
+        );
+        let remedy = "let the node start it, configure more places, or detach another guest";
         return refuse("not-expected", reason, remedy);
     }
     Ok(())
+}
+
+/// What a client is told that does not follow the protocol, or whose lanes cannot be used.
+pub(crate) fn broken(error: &dyn std::fmt::Display) -> Refusal {
+    Refusal {
+        code: "broken".to_owned(),
+        reason: error.to_string(),
+        remedy: "check that client and node are of one version".to_owned(),
+    }
+}
+
+/// What a client is told when this node lacks what the client needs.
+pub(crate) fn short_of(error: &dyn std::fmt::Display) -> Refusal {
+    Refusal {
+        code: "resources".to_owned(),
+        reason: error.to_string(),
+        remedy: "raise the node's limits (`ulimit -n`, memory), or run fewer workers".to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -57,7 +81,7 @@ mod tests {
     fn code(change: impl FnOnce(&mut Hello), own_uid: u32, is_expected: bool) -> String {
         let mut hello = Hello::of_this_build();
         change(&mut hello);
-        judge(&hello, PEER, own_uid, is_expected).map_or_else(|r| r.code, |()| "ok".to_owned())
+        judge(&hello, PEER, own_uid, is_expected, 0).map_or_else(|r| r.code, |()| "ok".to_owned())
     }
 
     #[test]
@@ -76,7 +100,7 @@ mod tests {
     fn a_refusal_says_what_why_and_what_to_do() {
         let mut hello = Hello::of_this_build();
         hello.layout_version = 9;
-        let text = judge(&hello, PEER, 1000, true).unwrap_err().to_string();
+        let text = judge(&hello, PEER, 1000, true, 0).unwrap_err().to_string();
         for part in ["version=9", "version=1", "use a client of the node's major version"] {
             assert!(text.contains(part), "{text}");
         }

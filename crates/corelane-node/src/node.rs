@@ -52,6 +52,9 @@ pub struct NodeConfig {
     pub lanes: LaneShape,
     /// Worker processes; the client id of each is its place in this list.
     pub workers: Vec<WorkerSpec>,
+    /// Places for clients that the node does not start, each with the addresses of its agents. A
+    /// process of the same user that asks gets the first free one until it hangs up.
+    pub guests: Vec<Range<u32>>,
     /// How the workers are supervised.
     pub supervision: SupervisorConfig,
 }
@@ -80,12 +83,41 @@ pub enum NodeEvent {
         /// Messages that it may not have received, at most.
         undelivered: u64,
     },
+    /// A guest has left, or was cut off. What it had committed was moved on.
+    Left {
+        /// Which client.
+        client: ClientId,
+        /// Which guest in this place.
+        generation: Generation,
+        /// Messages that it may not have received, at most.
+        undelivered: u64,
+    },
     /// An agent reports something.
     Report {
         /// Its client.
         client: ClientId,
         /// What it reports.
         report: Command,
+    },
+    /// A report of an agent was lost; the text says why.
+    ReportLost {
+        /// Its client.
+        client: ClientId,
+        /// What it was about.
+        name: String,
+        /// The reason, for people.
+        reason: String,
+        /// Reports that this client has lost so far.
+        lost: u64,
+    },
+    /// A command could not be sent to a client; the text says why.
+    CommandLost {
+        /// The client that did not get it.
+        client: ClientId,
+        /// What it was about.
+        name: String,
+        /// The reason, for people.
+        reason: String,
     },
     /// A client was turned away, or cut off for nonsense; the text says why.
     Refused {
@@ -180,14 +212,16 @@ impl Node {
         on_event: impl FnMut(NodeEvent) + Send + 'static,
     ) -> Result<Self, NodeError> {
         check_count("routers", config.routers.len(), 1, SECTIONS_MAX)?;
-        check_count("workers", config.workers.len(), 0, CLIENTS_MAX - 1)?;
+        let named = config.workers.len() + config.guests.len();
+        check_count("workers and guests", named, 0, CLIENTS_MAX - 1)?;
         let mut table = RoutingTable::default();
-        for (client, worker) in config.workers.iter().enumerate() {
-            table = table.with(worker.agents.clone(), ClientId(client as u16))?;
+        let agents = config.workers.iter().map(|worker| &worker.agents).chain(&config.guests);
+        for (client, agents) in agents.enumerate() {
+            table = table.with(agents.clone(), ClientId(client as u16))?;
         }
         let table = Arc::new(ArcSwap::from_pointee(table));
         let plan = Plan { shape: config.lanes, routers: config.routers.len() };
-        let clients = Mutex::new(config.workers.len());
+        let clients = Mutex::new(named);
 
         let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
             .map_err(|errno| NodeError::Os { what: "eventfd", source: errno.into() })?;
@@ -198,7 +232,7 @@ impl Node {
         let driver = Driver::new(
             listener,
             inbox,
-            config.workers,
+            (config.workers, config.guests),
             config.supervision,
             plan,
             routers.clone(),
@@ -245,7 +279,7 @@ impl Node {
         self.mailbox.post(Request::Command(client, command));
     }
 
-    /// Kills a worker with SIGKILL; its supervisor starts the next generation.
+    /// Kills a worker with SIGKILL; its supervisor starts the next generation. A guest is cut off.
     pub fn kill(&self, client: ClientId) {
         self.mailbox.post(Request::Kill(client));
     }

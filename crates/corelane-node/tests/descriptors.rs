@@ -39,6 +39,7 @@ fn what_a_node_opens_it_closes() {
         routers: vec![RouterPlace { cpus: None, wait: WaitPolicy::SHARED }; 2],
         lanes: LaneShape::new(16, 2).expect("the size is valid"),
         workers: vec![worker],
+        guests: Vec::new(),
         supervision: SupervisorConfig::default(),
     };
     let (sender, events) = mpsc::channel();

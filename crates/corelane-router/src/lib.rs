@@ -16,4 +16,4 @@ mod thread;
 pub use stats::{RouterStats, RouterTotals};
 pub use switch::{ClientId, Detached, STALL_NS, Switch};
 pub use table::{CLIENTS_MAX, RoutingTable, SharedTable, TableError};
-pub use thread::{Router, RouterConfig, RouterError};
+pub use thread::{Leaving, Router, RouterConfig, RouterError};

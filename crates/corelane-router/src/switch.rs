@@ -32,7 +32,10 @@ pub struct Detached {
 #[derive(Debug)]
 struct Attached {
     port: Port,
-    is_leaving: bool,
+    /// Of a client that leaves: how many records of each lane are still moved on. What a lane can
+    /// hold is enough for all that was there when it left, and ends even with a client that goes
+    /// on sending.
+    leaving_max: Option<[usize; Priority::COUNT]>,
     full_since_ns: [Option<u64>; Priority::COUNT],
 }
 
@@ -71,7 +74,7 @@ impl Switch {
             self.clients.resize_with(index + 1, || None);
         }
         let full_since_ns = [None; Priority::COUNT];
-        self.clients[index] = Some(Attached { port, is_leaving: false, full_since_ns });
+        self.clients[index] = Some(Attached { port, leaving_max: None, full_since_ns });
     }
 
     /// Removes a client after moving on everything that it committed (RT-4), and counts what it
@@ -82,23 +85,40 @@ impl Switch {
         table: &RoutingTable,
         now_ns: impl Fn() -> u64,
     ) -> Detached {
-        if let Some(attached) = self.clients.get_mut(client.0 as usize).and_then(Option::as_mut) {
-            attached.is_leaving = true;
-        }
-        for priority in Priority::ALL {
-            // Ends: every record is forwarded, or dropped once its receiver stalled.
-            while self.has_record(client, priority) {
-                if self.move_lane(client, priority, usize::MAX, table, &now_ns) == 0 {
-                    self.flush();
-                    std::thread::yield_now();
-                }
+        self.leave(client);
+        // Ends: every record is forwarded, or dropped once its receiver stalled.
+        loop {
+            if let Some(detached) = self.take_left(client) {
+                return detached;
             }
+            let move_all = |priority| self.move_lane(client, priority, usize::MAX, table, &now_ns);
+            if Priority::ALL.map(move_all).into_iter().sum::<usize>() == 0 {
+                self.flush();
+                std::thread::yield_now();
+            }
+        }
+    }
+
+    /// Begins what [`detach`](Self::detach) does, without waiting: from here on nothing is sent to
+    /// the client, and [`turn`](Self::turn) moves on what it had committed.
+    pub fn leave(&mut self, client: ClientId) {
+        if let Some(attached) = self.clients.get_mut(client.0 as usize).and_then(Option::as_mut) {
+            attached.leaving_max.get_or_insert([attached.port.slots(); Priority::COUNT]);
+        }
+    }
+
+    /// Removes a client that leaves once all that it had committed is moved on; `None` before.
+    pub fn take_left(&mut self, client: ClientId) -> Option<Detached> {
+        let has_more = Priority::ALL.into_iter().any(|priority| self.has_record(client, priority));
+        if has_more {
+            return None;
         }
         let attached = self.clients.get_mut(client.0 as usize).and_then(Option::take);
         // Nobody is left to be cut off for what was found in its lanes just now.
         self.corrupt.retain(|(corrupt, _)| *corrupt != client);
         // These were counted as forwarded: counting them again would break RT-1.
-        Detached { undelivered: attached.map_or(0, |mut attached| attached.port.undelivered()) }
+        let undelivered = attached.map_or(0, |mut attached| attached.port.undelivered());
+        Some(Detached { undelivered })
     }
 
     /// Moves what is waiting, the most urgent first, each lane within its budget; returns the
@@ -137,7 +157,10 @@ impl Switch {
 
     fn has_record(&mut self, client: ClientId, priority: Priority) -> bool {
         let attached = self.clients.get_mut(client.0 as usize).and_then(Option::as_mut);
-        attached.is_some_and(|attached| matches!(attached.port.peek(priority), Ok(Some(_))))
+        attached.is_some_and(|attached| {
+            let is_spent = attached.leaving_max.is_some_and(|left| left[priority as usize] == 0);
+            !is_spent && !matches!(attached.port.peek(priority), Ok(None))
+        })
     }
 
     fn move_lane(
@@ -148,6 +171,9 @@ impl Switch {
         table: &RoutingTable,
         now_ns: &impl Fn() -> u64,
     ) -> usize {
+        let leaving = self.clients.get(client.0 as usize).and_then(Option::as_ref);
+        let leaving = leaving.and_then(|attached| attached.leaving_max);
+        let budget = leaving.map_or(budget, |left| left[priority as usize].min(budget));
         let mut moved = 0;
         while moved < budget {
             let Some(length) = self.copy_front(client, priority) else { break };
@@ -161,6 +187,9 @@ impl Switch {
             let Some(attached) = &mut self.clients[client.0 as usize] else { break };
             if let Ok(Some(record)) = attached.port.peek(priority) {
                 record.consume();
+            }
+            if let Some(left) = &mut attached.leaving_max {
+                left[priority as usize] -= 1;
             }
         }
         moved
@@ -208,7 +237,7 @@ impl Switch {
             return self.drop_one(|totals| &mut totals.dropped_unknown);
         };
         let attached = self.clients.get_mut(home.0 as usize).and_then(Option::as_mut);
-        let Some(attached) = attached.filter(|attached| !attached.is_leaving) else {
+        let Some(attached) = attached.filter(|attached| attached.leaving_max.is_none()) else {
             return self.drop_one(|totals| &mut totals.dropped_dead);
         };
         let words = &self.words[..(length as usize).div_ceil(8)];

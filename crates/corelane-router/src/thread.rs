@@ -59,6 +59,18 @@ impl RouterError {
     }
 }
 
+/// A client that a router is about to have detached.
+#[derive(Debug)]
+pub struct Leaving(mpsc::Receiver<Detached>);
+
+impl Leaving {
+    /// Waits until it is. Its next generation is attached after this.
+    pub fn wait(self) -> Detached {
+        // A router that is gone has no clients.
+        self.0.recv().unwrap_or_default()
+    }
+}
+
 enum Command {
     Attach(ClientId, Box<Port>, mpsc::Sender<()>),
     Detach(ClientId, mpsc::Sender<Detached>),
@@ -84,7 +96,9 @@ impl Router {
         let stats = Arc::new(RouterStats::default());
         let (commands, inbox) = mpsc::channel();
         let (started, is_started) = mpsc::channel();
-        let driver = Driver { inbox, control: control.clone(), stats: stats.clone(), seen: 0 };
+        let (control_seen, leaving) = (control.clone(), Vec::new());
+        let driver =
+            Driver { inbox, control: control_seen, stats: stats.clone(), seen: 0, leaving };
         let thread = thread::Builder::new()
             .name(config.name.clone())
             .spawn(move || {
@@ -114,9 +128,15 @@ impl Router {
     /// Removes a client after moving on all that it committed; see [`Switch::detach`]. Waits for
     /// the router to do so.
     pub fn detach(&self, client: ClientId) -> Detached {
+        self.leave(client).wait()
+    }
+
+    /// Begins to detach a client, and returns without waiting. The router goes on moving the
+    /// messages of all others meanwhile.
+    pub fn leave(&self, client: ClientId) -> Leaving {
         let (reply, detached) = mpsc::channel();
         self.command(Command::Detach(client, reply));
-        detached.recv().unwrap_or_default()
+        Leaving(detached)
     }
 
     /// What it counted.
@@ -145,15 +165,18 @@ struct Driver {
     control: EventCount,
     stats: Arc<RouterStats>,
     seen: u64,
+    /// Clients whose last messages are being moved on, and who waits for that.
+    leaving: Vec<(ClientId, mpsc::Sender<Detached>)>,
 }
 
 impl Driver {
     fn run(mut self, config: &RouterConfig) {
         let mut switch = Switch::default();
         let mut idle = Idle::new(config.wait);
-        while self.obey(&mut switch, config) {
+        while self.obey(&mut switch) {
             let moved = switch.turn(&config.table.load(), monotonic_ns);
             switch.flush();
+            self.let_go(&mut switch);
             for (client, reason) in switch.take_corrupt() {
                 (config.on_corrupt)(client, reason);
             }
@@ -177,7 +200,7 @@ impl Driver {
     }
 
     /// Carries out what was commanded; false after `Stop`.
-    fn obey(&mut self, switch: &mut Switch, config: &RouterConfig) -> bool {
+    fn obey(&mut self, switch: &mut Switch) -> bool {
         let control = self.control.now();
         if control == self.seen {
             return true;
@@ -190,14 +213,24 @@ impl Driver {
                     let _ = reply.send(());
                 }
                 Command::Detach(client, reply) => {
-                    let detached = switch.detach(client, &config.table.load(), monotonic_ns);
-                    switch.flush();
-                    self.stats.publish(switch.totals());
-                    let _ = reply.send(detached);
+                    switch.leave(client);
+                    self.leaving.push((client, reply));
                 }
                 Command::Stop => return false,
             }
         }
         true
+    }
+
+    /// Tells who waits for a client that it has left, once all it had committed is moved on.
+    fn let_go(&mut self, switch: &mut Switch) {
+        let stats = &self.stats;
+        self.leaving.retain(|(client, reply)| {
+            let Some(detached) = switch.take_left(*client) else { return true };
+            // Published before it is told: who waits looks at the totals next.
+            stats.publish(switch.totals());
+            let _ = reply.send(detached);
+            false
+        });
     }
 }

@@ -40,8 +40,9 @@ impl OwnedSegment {
     /// # Errors
     ///
     /// - [`SegmentError::Size`] when `payload_words` is zero or above [`SEGMENT_WORDS_MAX`].
-    /// - [`SegmentError::Os`] when the system refuses: no memory, no descriptors, a kernel before
-    ///   5.1, a name that is too long.
+    /// - [`SegmentError::Forbidden`] when a seccomp filter or an old kernel knows no memory files.
+    /// - [`SegmentError::Os`] when the system refuses: no memory, no descriptors, a name that is
+    ///   too long.
     pub fn create(
         name: &str,
         payload_words: usize,
@@ -157,7 +158,7 @@ fn create_memfd(name: &str) -> Result<OwnedFd, SegmentError> {
         Err(Errno::INVAL) => memfd_create(name, flags),
         created => created,
     }
-    .map_err(SegmentError::os("memfd_create"))
+    .map_err(SegmentError::os_or_forbidden("memfd_create"))
 }
 
 fn check_seals(fd: &OwnedFd) -> Result<(), SegmentError> {

@@ -26,6 +26,17 @@ pub enum SegmentError {
         /// What the system said.
         source: io::Error,
     },
+    /// The call is not allowed or not known here.
+    #[error(
+        "{call} is not allowed here, and lanes are memory files made by it; allow it in the \
+         seccomp profile of this container or service, or run on Linux 5.1 or later"
+    )]
+    Forbidden {
+        /// The call that is.
+        call: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The descriptor is no memfd, so it cannot carry seals.
     #[error("descriptor is not a sealable memory file; the peer must hand over a sealed memfd")]
     NotAMemfd,
@@ -138,6 +149,7 @@ impl SegmentError {
         match self {
             Self::Size { .. } => "CL-0301",
             Self::Os { .. } => "CL-0302",
+            Self::Forbidden { .. } => "CL-0315",
             Self::NotAMemfd => "CL-0303",
             Self::Unsealed { .. } => "CL-0304",
             Self::Truncated { .. } => "CL-0305",
@@ -158,5 +170,16 @@ impl SegmentError {
     /// For `map_err`: names the call that failed.
     pub(crate) fn os(call: &'static str) -> impl FnOnce(Errno) -> Self {
         move |errno| Self::Os { call, source: errno.into() }
+    }
+
+    /// For `map_err` of the call that everything begins with: a sandbox is told apart.
+    pub(crate) fn os_or_forbidden(call: &'static str) -> impl FnOnce(Errno) -> Self {
+        move |errno| match errno {
+            // A seccomp filter answers what its author chose; these are the usual choices.
+            Errno::PERM | Errno::NOSYS | Errno::ACCESS => {
+                Self::Forbidden { call, source: errno.into() }
+            }
+            errno => Self::Os { call, source: errno.into() },
+        }
     }
 }

@@ -9,6 +9,7 @@ use corelane_shm::{
     HEADER_WORDS, OwnedSegment, PeerSegment, SEGMENT_FORMAT, SEGMENT_MAGIC, SEGMENT_WORDS_MAX,
     SegmentError, SegmentExpect, SegmentInfo, WindowError,
 };
+use corelane_testkit::process::{Call, forbidding};
 use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags, fallocate, fcntl_add_seals, memfd_create};
 use rustix::io::pwrite;
 use rustix::param::page_size;
@@ -212,4 +213,17 @@ fn threads_see_what_a_release_published() {
             std::thread::yield_now();
         }
     });
+}
+
+#[test]
+fn a_forbidden_memory_file_is_told_apart() {
+    let make = || OwnedSegment::create("corelane-test-forbidden", 512, INFO);
+    match forbidding(Call::MemfdCreate, make) {
+        Ok(Err(error @ SegmentError::Forbidden { call: "memfd_create", .. })) => {
+            assert_eq!(error.code(), "CL-0315");
+            assert!(error.to_string().contains("allow it in the seccomp profile"), "{error}");
+        }
+        Ok(other) => panic!("a memory file was made: {other:?}"),
+        Err(reason) => println!("skipped: no seccomp filter can be set here: {reason}"),
+    }
 }

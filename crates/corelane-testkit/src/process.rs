@@ -5,10 +5,12 @@
 //! with what it printed. What it does not do: it judges no output and repeats nothing.
 
 mod capture;
+mod forbid;
 mod place;
 mod running;
 
 pub use corelane_shm::process::Signal;
+pub use forbid::{Call, forbidding};
 pub use place::{Output, Place, Process};
 pub use running::{Ended, Running};
 

@@ -127,6 +127,7 @@ pub struct Port {
     sleeper: Sleeper<WordsRw>,
     bell: Bell<WordsRw, WordsRo>,
     peer: WordsRo,
+    slots: usize,
     has_unrung: bool,
 }
 
@@ -165,6 +166,7 @@ impl Port {
             sleeper: Sleeper::new(own.clone(), SLEEP),
             bell: Bell::new(own.clone(), BELL, peer.clone(), SLEEP),
             peer,
+            slots: shape.slots(),
             has_unrung: false,
         })
     }
@@ -228,6 +230,11 @@ impl Port {
             // The word is mapped and aligned; a receiver that is gone needs no wake.
             let _ = futex::wake(words, index);
         }
+    }
+
+    /// Records that each of its lanes holds at most.
+    pub fn slots(&self) -> usize {
+        self.slots
     }
 
     /// Records sent that the peer is not known to have consumed: after its death, the upper bound

@@ -33,8 +33,8 @@ pub(crate) struct Digits {
 }
 
 impl Digits {
-    pub(crate) fn load() -> Result<Self, CliError> {
-        Self::parse(assets::DIGITS)
+    pub(crate) fn load() -> anyhow::Result<Self> {
+        Ok(Self::parse(assets::digits()?)?)
     }
 
     fn parse(bytes: &'static [u8]) -> Result<Self, CliError> {
@@ -293,7 +293,8 @@ mod tests {
 
     #[test]
     fn damaged_digits_are_refused() {
-        for bytes in [&assets::DIGITS[..15], &assets::DIGITS[..100_000], &[b'x'; 81]] {
+        let whole = assets::digits().unwrap();
+        for bytes in [&whole[..15], &whole[..100_000], &[b'x'; 81]] {
             let damaged = Digits::parse(bytes).err().expect("they are damaged");
             assert_eq!(damaged.code(), "CL-1130", "{damaged}");
         }

@@ -142,7 +142,14 @@ pub(crate) fn run(args: &DemoArgs) -> anyhow::Result<Exit> {
             for promise in &broken {
                 eprintln!("corelane: did not hold: {promise}");
             }
-            Ok(if broken.is_empty() { Exit::Ok } else { Exit::CheckFailed })
+            for displaced in &report.degraded {
+                eprintln!("corelane: degraded: {displaced}");
+            }
+            Ok(match (broken.is_empty(), report.degraded.is_empty()) {
+                (false, _) => Exit::CheckFailed,
+                (true, false) => Exit::Degraded,
+                (true, true) => Exit::Ok,
+            })
         }
         Err(error) => {
             let Interrupted(signal) = error.downcast()?;
@@ -154,7 +161,7 @@ pub(crate) fn run(args: &DemoArgs) -> anyhow::Result<Exit> {
 
 fn phases(args: &DemoArgs, interrupt: &Interrupt) -> anyhow::Result<Report> {
     let started = Instant::now();
-    let section = Section::new(!args.json, terminal::style());
+    let section = Section::new(!args.json, terminal::style);
     let digits = Digits::load()?;
     let socket = fabric::socket_path("demo")?;
 
@@ -179,6 +186,7 @@ fn phases(args: &DemoArgs, interrupt: &Interrupt) -> anyhow::Result<Report> {
     let second = digits::classify(&mut fabric, &digits, Some(kill_after), interrupt)?;
     section.failure(&digits, &second)?;
 
+    let degraded = fabric.displaced(&machine);
     let totals = fabric.stop();
     let report = Report {
         schema: "corelane.demo/1",
@@ -207,6 +215,7 @@ fn phases(args: &DemoArgs, interrupt: &Interrupt) -> anyhow::Result<Report> {
         seed: args.seed,
         router_totals: totals.into(),
         machine: machine.fingerprint(),
+        degraded,
         elapsed_s: started.elapsed().as_secs_f64(),
     };
     section.end(&report)?;

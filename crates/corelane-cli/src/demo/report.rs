@@ -60,6 +60,8 @@ pub(super) struct Report {
     pub(super) seed: u64,
     pub(super) router_totals: Totals,
     pub(super) machine: Fingerprint,
+    /// Threads that were not where they were pinned at the end, in words.
+    pub(super) degraded: Vec<String>,
     pub(super) elapsed_s: f64,
 }
 
@@ -104,11 +106,12 @@ impl From<RouterTotals> for Totals {
 /// Prints a section after each phase, unless a program reads.
 pub(super) struct Section {
     is_shown: bool,
-    style: RenderStyle,
+    /// Asked for each section: a terminal can change its width meanwhile.
+    style: fn() -> RenderStyle,
 }
 
 impl Section {
-    pub(super) fn new(is_shown: bool, style: RenderStyle) -> Self {
+    pub(super) fn new(is_shown: bool, style: fn() -> RenderStyle) -> Self {
         Self { is_shown, style }
     }
 
@@ -116,14 +119,15 @@ impl Section {
         if !self.is_shown {
             return Ok(());
         }
+        let style = (self.style)();
         let bold = anstyle::Style::new().bold();
-        let (on, off) = match self.style.has_color {
+        let (on, off) = match style.has_color {
             true => (bold.render().to_string(), bold.render_reset().to_string()),
             false => (String::new(), String::new()),
         };
         let body = match body {
             "" => String::new(),
-            body => format!("{}\n\n", wrap(body.trim_end(), self.style.columns)),
+            body => format!("{}\n\n", wrap(body.trim_end(), style.columns)),
         };
         terminal::write(&format!("{on}{title}{off}\n{body}"))
     }
@@ -132,9 +136,10 @@ impl Section {
         if !self.is_shown {
             return Ok(());
         }
-        let drawing = draw_topology(&machine.topology, Some(&machine.plan), &self.style);
-        let matrix = draw_matrix(&machine.matrix, &self.style);
-        let plan = draw_plan(&machine.plan, &self.style);
+        let style = (self.style)();
+        let drawing = draw_topology(&machine.topology, Some(&machine.plan), &style);
+        let matrix = draw_matrix(&machine.matrix, &style);
+        let plan = draw_plan(&machine.plan, &style);
         let because = &machine.request_because;
         let body = format!(
             "{}\n\n{}\n\n{}\n\n{because}",

@@ -3,6 +3,7 @@
 use std::{
     env,
     ffi::OsString,
+    ops::Range,
     path::{Path, PathBuf},
     sync::mpsc,
     time::Duration,
@@ -16,12 +17,31 @@ use corelane_transport::{LaneShape, WaitPolicy};
 use tempfile::TempDir;
 
 /// Says that this binary was started as a worker.
-const MARK: &str = "as-a-worker-process";
+pub(crate) const MARK: &str = "as-a-worker-process";
 
 pub(crate) struct Hosted {
     pub(crate) node: Node,
     pub(crate) events: mpsc::Receiver<NodeEvent>,
     folder: TempDir,
+}
+
+/// Addresses of the one guest, where there is a place for one.
+pub(crate) const GUEST: Range<u32> = 20..22;
+
+/// A small node: one router, short lanes.
+pub(crate) fn config(
+    socket: PathBuf,
+    workers: Vec<WorkerSpec>,
+    guests: Vec<Range<u32>>,
+) -> NodeConfig {
+    NodeConfig {
+        socket,
+        routers: vec![RouterPlace { cpus: None, wait: WaitPolicy::SHARED }],
+        lanes: LaneShape::new(16, 2).expect("the size is valid"),
+        workers,
+        guests,
+        supervision: SupervisorConfig::default(),
+    }
 }
 
 /// In a worker process: the socket of its node. Elsewhere the test has nothing to do.
@@ -42,16 +62,19 @@ impl Hosted {
     }
 
     pub(crate) fn start(workers: Vec<WorkerSpec>) -> Self {
+        Self::start_with(workers, Vec::new())
+    }
+
+    /// A node without workers and with one place for a guest.
+    pub(crate) fn with_guest() -> Self {
+        Self::start_with(Vec::new(), vec![GUEST])
+    }
+
+    fn start_with(workers: Vec<WorkerSpec>, guests: Vec<Range<u32>>) -> Self {
         let folder = tempfile::tempdir().expect("the temporary folder is writable");
-        let config = NodeConfig {
-            socket: folder.path().join("node.sock"),
-            routers: vec![RouterPlace { cpus: None, wait: WaitPolicy::SHARED }],
-            lanes: LaneShape::new(16, 2).expect("the size is valid"),
-            workers,
-            supervision: SupervisorConfig::default(),
-        };
+        let socket = folder.path().join("node.sock");
         let (sender, events) = mpsc::channel();
-        let node = Node::start(config, move |event| {
+        let node = Node::start(config(socket, workers, guests), move |event| {
             // The test may have ended.
             let _ = sender.send(event);
         });

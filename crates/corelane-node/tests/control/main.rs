@@ -5,8 +5,11 @@
 //! asserts is seen by its exit code, or in what it reports.
 
 mod connection;
+mod guests;
 mod hosted;
+mod life;
 mod limits;
+mod lost;
 mod refusals;
 mod restarts;
 mod transcript;

@@ -1,19 +1,22 @@
-//! The recorded sessions of every protocol version, played against this build's node.
+//! The recorded sessions of every protocol version, played against this build's node and client.
 //!
 //! A line of `tests/transcripts/vN.jsonl` is one packet: who sent it, how many descriptors came
 //! with it, and the message. What a client says is sent as it was recorded, but for the fields of
 //! the memory layout, which is versioned apart. What the node says now must have at least the
-//! recorded fields with the recorded types. A new version is recorded by running these tests with
+//! recorded fields with the recorded types. What a node says is said to this build's client in the
+//! same way, with a segment of today. A new version is recorded by running these tests with
 //! `CORELANE_TRANSCRIPT=/path/vN.jsonl`: the worker writes down what it hears and says.
 
-use std::{env, fmt::Write, fs, path::Path};
+use std::{env, fmt::Write, fs, path::Path, thread};
 
 use corelane_agent::{Command, supervisor::ExitReason};
 use corelane_node::{
-    NodeEvent,
-    control::{self, ToClient, ToNode},
+    AttachError, Client, Link, NodeEvent,
+    control::{self, PROTOCOL, PROTOCOL_MIN, ToClient, ToNode},
 };
 use corelane_router::ClientId;
+use corelane_shm::{OwnedSegment, SegmentError, SegmentInfo, fdpass::Listener};
+use corelane_transport::{LAYOUT_HASH, LAYOUT_VERSION};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -34,15 +37,19 @@ struct Line {
     message: Value,
 }
 
-fn transcript() -> Vec<Line> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts/v1.jsonl");
+/// Every version that a node accepts has a transcript.
+const VERSIONS: std::ops::RangeInclusive<u32> = PROTOCOL_MIN..=PROTOCOL;
+
+fn transcript(version: u32) -> Vec<Line> {
+    let name = format!("tests/transcripts/v{version}.jsonl");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
     let text = fs::read_to_string(path).expect("the transcript is committed");
     text.lines().map(|line| serde_json::from_str(line).expect("a line is a packet")).collect()
 }
 
 /// The message of the transcript that the tests themselves cause: a command or a report.
-fn named(from: From, kind: &str) -> Command {
-    let lines = transcript();
+fn named(version: u32, from: From, kind: &str) -> Command {
+    let lines = transcript(version);
     let line = lines.iter().find(|line| line.from == from && line.message["type"] == kind);
     let message = &line.expect("it is in the transcript").message;
     let name = message["name"].as_str().expect("it has a name").to_owned();
@@ -51,36 +58,54 @@ fn named(from: From, kind: &str) -> Command {
 
 #[test]
 fn every_line_is_understood() {
-    let mut kinds = Vec::new();
-    for Line { from, message, .. } in transcript() {
-        let packet = message.to_string().into_bytes();
-        let again = match from {
-            From::Client => {
-                let decoded: ToNode = control::decode(&packet).expect("it is a message");
-                assert_ne!(decoded, ToNode::Unknown, "{message}");
-                control::encode(&decoded)
-            }
-            From::Node => {
-                let decoded: ToClient = control::decode(&packet).expect("it is a message");
-                assert_ne!(decoded, ToClient::Unknown, "{message}");
-                control::encode(&decoded)
-            }
-        };
-        let again: Value = serde_json::from_slice(&again).expect("it is JSON");
-        assert_covers(&message, &again);
-        kinds.push(message["type"].as_str().expect("it has a type").to_owned());
+    for version in VERSIONS {
+        let mut kinds = Vec::new();
+        for Line { from, message, .. } in transcript(version) {
+            let packet = message.to_string().into_bytes();
+            let again = match from {
+                From::Client => {
+                    let decoded: ToNode = control::decode(&packet).expect("it is a message");
+                    assert_ne!(decoded, ToNode::Unknown, "{message}");
+                    control::encode(&decoded)
+                }
+                From::Node => {
+                    let decoded: ToClient = control::decode(&packet).expect("it is a message");
+                    assert_ne!(decoded, ToClient::Unknown, "{message}");
+                    control::encode(&decoded)
+                }
+            };
+            let again: Value = serde_json::from_slice(&again).expect("it is JSON");
+            assert_covers(&message, &again);
+            kinds.push(message["type"].as_str().expect("it has a type").to_owned());
+        }
+        let mut all = vec!["hello", "welcome", "lanes", "ready", "command", "report", "stop"];
+        if version >= 2 {
+            all.insert(6, "report-lost");
+        }
+        assert_eq!(kinds, all, "the transcript is one whole session of version {version}");
     }
-    let all = ["hello", "welcome", "lanes", "ready", "command", "report", "stop"];
-    assert_eq!(kinds, all, "the transcript is one whole session");
 }
 
-/// Role: plays the client's lines and compares the node's.
+/// Role: plays the client's lines of version 1 and compares the node's.
 #[test]
-fn recorded_worker() {
-    let Some(socket) = socket_of_node() else { return };
-    let connection = Connection::open(&socket);
+fn recorded_worker_1() {
+    if let Some(socket) = socket_of_node() {
+        play_client(1, &socket);
+    }
+}
+
+/// Role: the same of version 2.
+#[test]
+fn recorded_worker_2() {
+    if let Some(socket) = socket_of_node() {
+        play_client(2, &socket);
+    }
+}
+
+fn play_client(version: u32, socket: &Path) {
+    let connection = Connection::open(socket);
     let (mut welcome, mut kept, mut seen) = (Value::Null, Vec::new(), String::new());
-    for mut line in transcript() {
+    for mut line in transcript(version) {
         match line.from {
             From::Node => {
                 let (message, fds) = connection.receive();
@@ -90,6 +115,7 @@ fn recorded_worker() {
                 kept.extend(fds);
                 if line.message["type"] == "welcome" {
                     welcome = line.message.clone();
+                    assert_eq!(welcome["protocol"], json!(version), "the lower of both");
                 }
             }
             From::Client => {
@@ -114,14 +140,83 @@ fn recorded_worker() {
 
 #[test]
 fn a_recorded_client_is_served_by_this_node() {
-    let hosted = Hosted::with_worker("transcript::recorded_worker");
-    hosted.assert_up(1);
-    hosted.node.command(None, named(From::Node, "command"));
-    let report = named(From::Client, "report");
-    assert_eq!(hosted.event(), NodeEvent::Report { client: ClientId(0), report });
-    let rest = hosted.stop();
-    let is_normal = matches!(rest[..], [NodeEvent::Down { reason: ExitReason::Normal, .. }]);
-    assert!(is_normal, "the recorded client complains, see above: {rest:?}");
+    for version in VERSIONS {
+        let hosted = Hosted::with_worker(&format!("transcript::recorded_worker_{version}"));
+        hosted.assert_up(1);
+        hosted.node.command(None, named(version, From::Node, "command"));
+        let report = named(version, From::Client, "report");
+        assert_eq!(hosted.event(), NodeEvent::Report { client: ClientId(0), report });
+        if version >= 2 {
+            assert!(matches!(hosted.event(), NodeEvent::ReportLost { lost: 1, .. }));
+        }
+        let rest = hosted.stop();
+        let is_normal = matches!(rest[..], [NodeEvent::Down { reason: ExitReason::Normal, .. }]);
+        assert!(is_normal, "the recorded client complains, see above: {rest:?}");
+    }
+}
+
+/// A node's segment for the client, of this build's layout or another.
+fn node_segment(welcome: &Value, layout_version: u32) -> OwnedSegment {
+    let (generation, layout_hash) = (1, LAYOUT_HASH);
+    let info = SegmentInfo { kind: 2, generation, layout_version, layout_hash };
+    OwnedSegment::create("corelane-node", words_for(welcome), info).expect("there is memory")
+}
+
+/// Plays the node's lines of a transcript at `listener`, to one client, up to `last`.
+fn play_node(listener: &Listener, version: u32, layout_version: u32, last: &str) {
+    let channel = listener.accept(None).expect("a client connects");
+    let connection = Connection(channel);
+    for line in transcript(version) {
+        match line.from {
+            // What the client says of its own accord is no answer to the node.
+            From::Client if line.message["type"] == "report" => {}
+            From::Client if line.message["type"] == "report-lost" => {}
+            From::Client => {
+                let (message, fds) = connection.receive();
+                assert_eq!(fds.len(), line.descriptors, "{message}");
+                assert_covers(&line.message, &message);
+            }
+            From::Node => {
+                let own: Vec<_> = (0..line.descriptors)
+                    .map(|_| node_segment(&line.message, layout_version))
+                    .collect();
+                let fds: Vec<_> = own.iter().map(|segment| segment.fd()).collect();
+                connection.send_with(&line.message, &fds);
+            }
+        }
+        if line.message["type"] == last {
+            return;
+        }
+    }
+}
+
+#[test]
+fn this_client_is_served_by_a_recorded_node() {
+    for version in VERSIONS {
+        let folder = tempfile::tempdir().expect("the temporary folder is writable");
+        let socket = folder.path().join("node.sock");
+        let listener = Listener::bind(&socket).expect("the path is free");
+        let node = thread::spawn(move || play_node(&listener, version, LAYOUT_VERSION, "stop"));
+        let (client, _endpoint) = Client::attach(&socket).expect("the recorded node accepts it");
+        assert_eq!(client.welcome().protocol, version);
+        assert_eq!(client.listen(), Link::Command(named(version, From::Node, "command")));
+        assert_eq!(client.listen(), Link::Stop);
+        node.join().expect("the node's lines fit the client's");
+        assert_eq!(client.listen(), Link::NodeGone);
+    }
+}
+
+#[test]
+fn a_node_of_another_layout_is_refused_by_its_client() {
+    let folder = tempfile::tempdir().expect("the temporary folder is writable");
+    let socket = folder.path().join("node.sock");
+    let listener = Listener::bind(&socket).expect("the path is free");
+    let layout_version = LAYOUT_VERSION + 1;
+    let node = thread::spawn(move || play_node(&listener, PROTOCOL, layout_version, "welcome"));
+    let error = Client::attach(&socket).expect_err("its memory is laid out in another way");
+    let is_layout = matches!(&error, AttachError::Segment(SegmentError::LayoutVersion { .. }));
+    assert!(is_layout && error.to_string().contains("same major version"), "{error}");
+    node.join().expect("the node's lines fit the client's");
 }
 
 /// Everything that was recorded is there now, with the same type. More may be.

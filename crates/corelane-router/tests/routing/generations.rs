@@ -1,6 +1,6 @@
 //! The end of a client and the start of its next generation (RT-4).
 
-use corelane_router::{ClientId, Detached, RouterTotals};
+use corelane_router::{ClientId, Detached, RouterTotals, STALL_NS};
 use corelane_transport::Priority;
 
 use super::{Fabric, SLOTS, pairing, shape};
@@ -73,6 +73,50 @@ fn detaching_ends_although_a_receiver_is_stalled() {
     let expected = RouterTotals { forwarded: 4, dropped_stalled: 3, ..RouterTotals::default() };
     assert_eq!(fabric.totals(), expected);
     assert_eq!(fabric.received(1), [0, 1, 2, 3]);
+}
+
+/// While the last messages of one client wait for a receiver that stands still, those of all others
+/// move.
+#[test]
+fn a_client_that_leaves_holds_nobody_else() {
+    let mut fabric = Fabric::new(3);
+    for number in 0..SLOTS as u64 {
+        fabric.send(0, 1, Priority::Normal, number);
+    }
+    assert_eq!(fabric.turn(), SLOTS);
+    fabric.send(0, 1, Priority::Normal, 10);
+    fabric.kill(0);
+    fabric.switch.leave(ClientId(0));
+    for round in 0..5 {
+        fabric.send(2, 2, Priority::Normal, round);
+        assert_eq!(fabric.turn(), 1);
+        assert_eq!(fabric.received(2), [round]);
+        assert_eq!(fabric.switch.take_left(ClientId(0)), None, "its message still waits");
+    }
+    fabric.now_ns.set(STALL_NS);
+    assert_eq!(fabric.turn(), 1);
+    assert_eq!(fabric.switch.take_left(ClientId(0)), Some(Detached::default()));
+    assert_eq!(fabric.totals().dropped_stalled, 1);
+}
+
+/// A guest that left may live and go on writing: what it commits from then on is not waited for.
+#[test]
+fn a_client_that_never_stops_sending_is_let_go() {
+    let mut fabric = Fabric::new(2);
+    fabric.switch.leave(ClientId(0));
+    let mut sent = 0;
+    let left = loop {
+        while fabric.try_send(0, &super::envelope(0, 1, Priority::High, sent)).is_ok() {
+            sent += 1;
+        }
+        if let Some(left) = fabric.switch.take_left(ClientId(0)) {
+            break left;
+        }
+        fabric.turn();
+        fabric.received(1);
+    };
+    assert_eq!(left, Detached::default());
+    assert_eq!(fabric.totals().forwarded, SLOTS as u64);
 }
 
 #[test]

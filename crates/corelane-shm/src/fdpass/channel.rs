@@ -11,8 +11,8 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags,
-    SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg,
-    sendmsg, socketpair,
+    SendAncillaryBuffer, SendAncillaryMessage, SendFlags, Shutdown, SocketFlags, SocketType,
+    recvmsg, sendmsg, shutdown, socketpair,
 };
 
 use super::{ChannelError, PACKET_BYTES_MAX, PACKET_FDS_MAX};
@@ -130,6 +130,13 @@ impl Channel {
                 Err(refused) => return Err(refused),
             }
         }
+    }
+
+    /// Ends the connection for both sides, also for a thread that waits in [`recv`](Self::recv):
+    /// it receives what has arrived, then [`ChannelError::Closed`].
+    pub fn shutdown(&self) {
+        // An end that was closed by the peer is what was asked for.
+        let _ = shutdown(&self.socket, Shutdown::Both);
     }
 
     /// Who made the other end.

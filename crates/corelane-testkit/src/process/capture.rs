@@ -23,6 +23,8 @@ use rustix::{
 pub(super) struct Capture {
     bytes: Arc<Mutex<Vec<u8>>>,
     end: mpsc::Receiver<()>,
+    /// Our side of the terminal, if it is one.
+    terminal: Option<OwnedFd>,
 }
 
 impl Capture {
@@ -32,6 +34,7 @@ impl Capture {
             None => rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).expect("a pipe"),
             Some(columns) => terminal(columns),
         };
+        let terminal = columns.map(|_| source.try_clone().expect("there are descriptors"));
         let bytes = Arc::new(Mutex::new(Vec::new()));
         let (ended, end) = mpsc::channel();
         let seen = bytes.clone();
@@ -46,7 +49,13 @@ impl Capture {
             // A test that failed meanwhile does not wait for this.
             let _ = ended.send(());
         });
-        (Stdio::from(sink), Self { bytes, end })
+        (Stdio::from(sink), Self { bytes, end, terminal })
+    }
+
+    /// Gives the terminal another width, as a user does who drags its edge.
+    pub(super) fn resize(&self, columns: u16) {
+        let terminal = self.terminal.as_ref().expect("the output is a terminal");
+        tcsetwinsize(terminal, size(columns)).expect("a terminal has a size");
     }
 
     /// What was printed so far.
@@ -70,7 +79,10 @@ fn terminal(columns: u16) -> (OwnedFd, OwnedFd) {
     let name = ptsname(&ours, Vec::new()).expect("a terminal has a name");
     let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
     let theirs = rustix::fs::open(name, flags, Mode::empty()).expect("the terminal opens");
-    let size = Winsize { ws_row: 50, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
-    tcsetwinsize(&theirs, size).expect("a terminal has a size");
+    tcsetwinsize(&theirs, size(columns)).expect("a terminal has a size");
     (ours, theirs)
+}
+
+fn size(columns: u16) -> Winsize {
+    Winsize { ws_row: 50, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 }
 }

@@ -84,6 +84,20 @@ impl<'place> Running<'place> {
         String::from_utf8_lossy(&self.stdout.so_far()).into_owned()
     }
 
+    /// What it and the processes that it started printed to stderr so far.
+    pub fn stderr_so_far(&self) -> String {
+        String::from_utf8_lossy(&self.stderr.so_far()).into_owned()
+    }
+
+    /// Gives both of its terminals another width.
+    ///
+    /// # Panics
+    /// When its outputs are no terminals.
+    pub fn resize(&self, columns: u16) {
+        self.stdout.resize(columns);
+        self.stderr.resize(columns);
+    }
+
     /// Waits until `look` finds what it looks for.
     ///
     /// # Panics

@@ -4,7 +4,7 @@
 
 use std::{
     env,
-    io::{ErrorKind, IsTerminal, Write},
+    io::{self, ErrorKind, IsTerminal, Write},
 };
 
 use corelane_topology::render::RenderStyle;
@@ -53,4 +53,50 @@ pub(crate) fn bar(length: u64, what: &'static str) -> ProgressBar {
     bar.set_style(style.progress_chars("=> "));
     bar.set_message(what);
     bar
+}
+
+/// Text as it fits the terminal; in a pipe its lines stay as they are.
+pub(crate) fn fit(text: &str) -> String {
+    match io::stdout().is_terminal() {
+        true => format!("{}\n", wrap(text, style().columns)),
+        false => text.to_owned(),
+    }
+}
+
+/// Breaks lines that are longer than the terminal at a space, and keeps their indentation.
+pub(crate) fn wrap(text: &str, columns: usize) -> String {
+    let mut wrapped = String::new();
+    for line in text.lines() {
+        let indent = line.len() - line.trim_start().len();
+        let mut rest = line.to_owned();
+        while visible_width(&rest) > columns {
+            let breaks = rest.char_indices().filter(|&(at, c)| c == ' ' && at > indent);
+            let fitting = breaks.take_while(|&(at, _)| visible_width(&rest[..at]) <= columns);
+            let Some((at, _)) = fitting.last() else { break };
+            wrapped += rest[..at].trim_end();
+            wrapped.push('\n');
+            rest = format!("{}{}", " ".repeat(indent), rest[at..].trim_start());
+        }
+        wrapped += &rest;
+        wrapped.push('\n');
+    }
+    wrapped.trim_end().to_owned()
+}
+
+/// Characters that show: escape sequences do not.
+fn visible_width(text: &str) -> usize {
+    anstream::adapter::strip_str(text).to_string().chars().count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_wrapped_at_spaces_and_keep_their_indentation() {
+        assert_eq!(wrap("  one two three", 9), "  one two\n  three");
+        assert_eq!(wrap("  one", 9), "  one");
+        assert_eq!(wrap("unbreakableword", 4), "unbreakableword");
+        assert_eq!(wrap("\x1b[1mone\x1b[0m two", 7), "\x1b[1mone\x1b[0m two");
+    }
 }

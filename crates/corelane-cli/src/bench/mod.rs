@@ -114,7 +114,7 @@ fn print(report: &Report, args: &BenchArgs) -> anyhow::Result<()> {
         let duels = duels(report, peers::is_ours);
         text += &format!("\n{}", table::draw_duels(&duels));
     }
-    terminal::write(&text)
+    terminal::write(&terminal::fit(&text))
 }
 
 /// Holds the report against an earlier one and says what became worse.
@@ -133,7 +133,7 @@ fn judge(report: &Report, before: &Report, args: &RunArgs) -> anyhow::Result<Exi
     }
     match args.json {
         true => eprint!("{}", text.trim_start()),
-        false => terminal::write(&text)?,
+        false => terminal::write(&terminal::fit(&text))?,
     }
     match comparison.regressions.is_empty() {
         true => Ok(Exit::Ok),

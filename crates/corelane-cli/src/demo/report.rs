@@ -127,7 +127,7 @@ impl Section {
         };
         let body = match body {
             "" => String::new(),
-            body => format!("{}\n\n", wrap(body.trim_end(), style.columns)),
+            body => format!("{}\n\n", terminal::wrap(body.trim_end(), style.columns)),
         };
         terminal::write(&format!("{on}{title}{off}\n{body}"))
     }
@@ -259,42 +259,9 @@ fn draw_digit(pixels: &[u8]) -> String {
     rows.map(|row| format!("    {}\n", row.trim_end())).collect()
 }
 
-/// Breaks lines that are longer than the terminal at a space, and keeps their indentation.
-fn wrap(text: &str, columns: usize) -> String {
-    let mut wrapped = String::new();
-    for line in text.lines() {
-        let indent = line.len() - line.trim_start().len();
-        let mut rest = line.to_owned();
-        while visible_width(&rest) > columns {
-            let breaks = rest.char_indices().filter(|&(at, c)| c == ' ' && at > indent);
-            let fitting = breaks.take_while(|&(at, _)| visible_width(&rest[..at]) <= columns);
-            let Some((at, _)) = fitting.last() else { break };
-            wrapped += rest[..at].trim_end();
-            wrapped.push('\n');
-            rest = format!("{}{}", " ".repeat(indent), rest[at..].trim_start());
-        }
-        wrapped += &rest;
-        wrapped.push('\n');
-    }
-    wrapped.trim_end().to_owned()
-}
-
-/// Characters that show: escape sequences do not.
-fn visible_width(text: &str) -> usize {
-    anstream::adapter::strip_str(text).to_string().chars().count()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn lines_are_wrapped_at_spaces_and_keep_their_indentation() {
-        assert_eq!(wrap("  one two three", 9), "  one two\n  three");
-        assert_eq!(wrap("  one", 9), "  one");
-        assert_eq!(wrap("unbreakableword", 4), "unbreakableword");
-        assert_eq!(wrap("\x1b[1mone\x1b[0m two", 7), "\x1b[1mone\x1b[0m two");
-    }
 
     #[test]
     fn times_have_fitting_units() {

@@ -109,6 +109,14 @@ mod tests {
     }
 
     #[test]
+    fn codes_of_causes_that_cannot_be_provoked() {
+        let source = std::io::Error::from_raw_os_error(1);
+        let refused = corelane_shm::futex::FutexError::Os { call: "futex_waitv", source };
+        let error = corelane_agent::WorkerError::Sleep(refused);
+        assert!(line(&error.into()).starts_with("corelane: error[CL-0352]: worker cannot sleep"));
+    }
+
+    #[test]
     fn an_interruption_has_a_code() {
         let interrupt = Interrupt::install().unwrap();
         interrupt.check().unwrap();

@@ -62,6 +62,7 @@ mod build_info;
 
 pub use build_info::{BUILD, BuildInfo};
 pub use corelane_agent as agent;
+pub use corelane_config as config;
 pub use corelane_infer as infer;
 pub use corelane_node as node;
 pub use corelane_plugin as plugin;

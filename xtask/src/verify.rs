@@ -21,7 +21,10 @@ const STEPS: &[(&str, &str)] = &[
     ("loom", "every interleaving of the ring models"),
     ("bench", "the benches run, each once, without measuring"),
     ("instructions", "no message costs more instructions than recorded"),
+    ("aarch64", "it builds for 64-bit ARM, and the rings' tests pass there under qemu"),
     ("readme", "the commands of the README run"),
+    ("install", "cargo install works from the checkout"),
+    ("dist", "the archive is whole and the same twice, and its binary runs alone"),
 ];
 
 /// Scripts in `ci/` that are too long for every run; once per change of what they judge, by hand.

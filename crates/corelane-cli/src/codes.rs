@@ -19,6 +19,8 @@ fn code_of(error: &(dyn Error + 'static)) -> Option<&'static str> {
     first_code! { error:
         crate::error::CliError,
         crate::interrupt::Interrupted,
+        crate::shell::ManError,
+        crate::topo::TopoError,
         corelane_agent::AskerError,
         corelane_agent::TellError,
         corelane_agent::WorkerError,

@@ -4,13 +4,19 @@
 //! the crates below do.
 #![forbid(unsafe_code)]
 
+mod assets;
 mod bench;
 mod codes;
 mod demo;
 mod error;
 mod explain;
+mod fabric;
 mod interrupt;
+mod machine;
+mod shell;
 mod terminal;
+mod topo;
+mod worker;
 
 use std::process::ExitCode;
 
@@ -58,9 +64,15 @@ enum Command {
     Bench(bench::BenchArgs),
     /// Say what an error code means and what to do about it; without a code, list all.
     Explain(explain::ExplainArgs),
+    /// Show this machine: packages, nodes, caches, cores, and which of them may be used.
+    Topo(topo::TopoArgs),
+    /// Print what completes the command line in a shell.
+    Completions(shell::CompletionArgs),
+    /// Print the manual, or write a page for each command.
+    Man(shell::ManArgs),
     /// Host agents for a node; started by the node itself.
     #[command(hide = true)]
-    Worker(demo::WorkerArgs),
+    Worker(worker::WorkerArgs),
 }
 
 /// Runs the command line of this process. `version` is what `--version` prints.
@@ -72,7 +84,10 @@ pub fn main(version: &'static str) -> ExitCode {
         Command::Demo(args) => demo::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Explain(args) => explain::run(&args),
-        Command::Worker(args) => demo::work(&args),
+        Command::Worker(args) => worker::work(&args),
+        Command::Topo(args) => topo::run(&args),
+        Command::Completions(args) => shell::completions(&args),
+        Command::Man(args) => shell::man(&args),
     };
     let exit = outcome.unwrap_or_else(|error| {
         eprintln!("{}", codes::line(&error));

@@ -71,6 +71,7 @@ const OPERATIONS: &[(&str, Operation)] = &[
     ("sharing, 8 B", singles!(sharing, 1)),
     ("sharing, 8 B, batch of 64", batches!(sharing, 1)),
     ("broadcast, 64 B", broadcast_to_one),
+    ("broadcast, 64 B, batch of 64", broadcast_batches_to_one),
     ("throughput, 64 B", throughput_records),
 ];
 
@@ -86,6 +87,20 @@ fn broadcast_to_one(bursts: u64) {
         for _ in 0..BURST {
             black_box(subscriber.try_recv().expect("because a burst was sent"));
         }
+    }
+}
+
+fn broadcast_batches_to_one(bursts: u64) {
+    let made = broadcast::channel::<[u64; 8], _>(SLOTS, 1, Spin);
+    let (mut publisher, subscribers) = made.expect("because the capacity is valid");
+    let subscriber = subscribers.reliable(broadcast::Start::Tail);
+    let mut subscriber = subscriber.expect("because there is a seat");
+    let messages = [[7; 8]; BURST];
+    let mut received = Vec::with_capacity(BURST);
+    for _ in 0..bursts {
+        assert_eq!(publisher.send_many(black_box(messages)), BURST);
+        assert_eq!(subscriber.recv_many(&mut received, BURST), Ok(BURST));
+        black_box(&mut received).clear();
     }
 }
 

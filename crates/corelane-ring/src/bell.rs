@@ -15,6 +15,7 @@
 //! |---|---|---|---|
 //! | B1 | `Bell::ring` | SeqCst fence between the commits and the load of the sleep word | S1 |
 //! | S1 | `Sleeper::prepare` | SeqCst fence between the sleep word's store and the last look | B1 |
+//! | S2 | the receiver's own reading of its bells | Acquire load, before it looks at its lanes | B1, which makes the bell's store a releasing one |
 
 use crate::{
     storage::{ReadWords, WriteWords},
@@ -84,7 +85,9 @@ impl<W: WriteWords, R: ReadWords> Bell<W, R> {
         }
         self.rung_for = state;
         self.value = self.value.wrapping_add(1);
-        self.words.store_release(self.index, self.value);
+        // No order is needed: behind the fence B1 the store releases, so that who wakes by the bell
+        // (S2) finds what was committed.
+        self.words.store_relaxed(self.index, self.value);
         true
     }
 

@@ -4,7 +4,7 @@
 use bytemuck::Pod;
 
 use crate::error::{CapacityError, RecvError, SendError, TryRecvError, TrySendError};
-use crate::{Spin, fan_in, mpmc, mpsc, sharing};
+use crate::{Spin, Wait, fan_in, mpmc, mpsc, sharing};
 
 /// The sending end of any of the rings. The models need fewer of its calls than the tests.
 #[cfg_attr(loom, allow(dead_code))]
@@ -26,11 +26,11 @@ pub(crate) trait Receives<T>: Send + 'static {
 }
 
 /// How a ring is made.
-pub(crate) type Channel<P, C> = fn(usize, Spin) -> Result<(P, C), CapacityError>;
+pub(crate) type Channel<P, C, W = Spin> = fn(usize, W) -> Result<(P, C), CapacityError>;
 
 macro_rules! sends {
     ($end:ty, $($bound:tt)+) => {
-        impl<T: $($bound)+ + Send + 'static> Sends<T> for $end {
+        impl<T: $($bound)+ + Send + 'static, W: Wait + Clone> Sends<T> for $end {
             fn try_send(&mut self, message: T) -> Result<(), TrySendError<T>> {
                 <$end>::try_send(self, message)
             }
@@ -49,7 +49,7 @@ macro_rules! sends {
 
 macro_rules! receives {
     ($end:ty, $($bound:tt)+) => {
-        impl<T: $($bound)+ + Send + 'static> Receives<T> for $end {
+        impl<T: $($bound)+ + Send + 'static, W: Wait + Clone> Receives<T> for $end {
             fn try_recv(&mut self) -> Result<T, TryRecvError> {
                 <$end>::try_recv(self)
             }
@@ -70,13 +70,13 @@ macro_rules! receives {
 }
 
 // The producer of `mpsc` and `mpmc` is the same.
-sends!(mpmc::Producer<T, Spin>, Sized);
-sends!(fan_in::Producer<T, Spin>, Sized);
-sends!(sharing::Producer<T, Spin>, Pod);
-receives!(mpsc::Consumer<T, Spin>, Sized);
-receives!(mpmc::Consumer<T, Spin>, Sized);
-receives!(fan_in::Consumer<T, Spin>, Sized);
-receives!(sharing::Consumer<T, Spin>, Pod);
+sends!(mpmc::Producer<T, W>, Sized);
+sends!(fan_in::Producer<T, W>, Sized);
+sends!(sharing::Producer<T, W>, Pod);
+receives!(mpsc::Consumer<T, W>, Sized);
+receives!(mpmc::Consumer<T, W>, Sized);
+receives!(fan_in::Consumer<T, W>, Sized);
+receives!(sharing::Consumer<T, W>, Pod);
 
 /// Makes a test of every function for every ring named: `for_each_ring!([mpsc, mpmc] one, two)`.
 #[cfg(not(loom))]

@@ -12,10 +12,12 @@
 //! |---|---|---|---|
 //! | C41 | `Consumer`'s drop | Release store of its end, within the lock | P41 |
 //! | P41 | `Producer::is_closed` | Acquire load of the consumer's end | C41 |
-//! | P42 | `Producer::clone` | Release count of the lanes made, after the new one is in the list | C42 |
-//! | C42 | `Consumer::take_over_new_lanes` | Acquire load of that count, before a look at the list | P42 |
 //! | P43 | `Producer`'s drop | AcqRel decrement of the number of producers, after its last message | C43 |
 //! | C43 | `Consumer::is_closed` | Acquire load of the number of producers, before a last round | P43 |
+//!
+//! The count of the lanes made has no order of its own. It changes within the lock of the list, so
+//! whoever sees the change and gets the lock finds the lane; and before a last round, C43 shows
+//! every change.
 
 use core::cell::Cell;
 use core::marker::PhantomData;
@@ -44,11 +46,22 @@ struct Shared<T: Send, W: Wait> {
     messages: Event<W>,
 }
 
-/// The consumer's side of a lane.
+/// The consumer's side of a lane. The ring ends before the producer is told.
 #[derive(Debug)]
 struct Lane<T: Send, W: Wait> {
     ring: spsc::Consumer<T, Spin>,
-    room: Arc<Event<W>>,
+    room: RoomEnd<W>,
+}
+
+/// Where a producer waits for room in its lane; it is told of the lane's end, also when a message
+/// panics as the lane drops it.
+#[derive(Debug)]
+struct RoomEnd<W: Wait>(Arc<Event<W>>);
+
+impl<W: Wait> Drop for RoomEnd<W> {
+    fn drop(&mut self) {
+        self.0.notify_all();
+    }
 }
 
 impl<T: Send, W: Wait> Lane<T, W> {
@@ -71,7 +84,7 @@ pub fn channel<T: Send, W: Wait + Clone>(
 ) -> Result<Ends<T, W>, CapacityError> {
     let (sender, receiver) = spsc::channel(lane_capacity, Spin)?;
     let room = Arc::new(Event::new(wait.clone()));
-    let lane = Lane { ring: receiver, room: room.clone() };
+    let lane = Lane { ring: receiver, room: RoomEnd(room.clone()) };
     let shared = Arc::new(Shared {
         lane_capacity,
         messages: Event::new(wait.clone()),
@@ -96,6 +109,12 @@ pub fn channel<T: Send, W: Wait + Clone>(
 /// A sending end with a lane of its own; a clone has another one.
 ///
 /// Wait-free without waiting. Cloning allocates a lane and takes a lock that only clones take.
+///
+/// It moves between threads and is not shared:
+/// ```compile_fail,E0277
+/// fn is_shared<T: Sync>() {}
+/// is_shared::<corelane_ring::fan_in::Producer<u8, corelane_ring::Spin>>();
+/// ```
 #[derive(Debug)]
 pub struct Producer<T: Send, W: Wait + Clone> {
     lane: spsc::Producer<T, Spin>,
@@ -166,10 +185,10 @@ impl<T: Send, W: Wait + Clone> Clone for Producer<T, W> {
         if !self.is_closed() {
             // A consumer that does not look meanwhile must not cost memory for lanes long over.
             new_lanes.retain_mut(|lane| !lane.is_over());
-            new_lanes.push(Lane { ring, room: room.clone() });
-            // P42: pairs with C42; within the lock, so that the count never runs ahead of the
-            // list.
-            self.shared.lanes_made.fetch_add(1, Ordering::Release);
+            new_lanes.push(Lane { ring, room: RoomEnd(room.clone()) });
+            // No order is needed: it changes within the lock, so that the count never runs ahead
+            // of the list.
+            self.shared.lanes_made.fetch_add(1, Ordering::Relaxed);
         }
         drop(new_lanes);
         // A consumer that found the lock taken went without the lanes in the list, and may sleep.
@@ -190,6 +209,12 @@ impl<T: Send, W: Wait + Clone> Drop for Producer<T, W> {
 
 /// The receiving end. It goes round the lanes and stays on one while it has messages, for at most
 /// a turn. Wait-free without waiting.
+///
+/// It moves between threads and is not shared:
+/// ```compile_fail,E0277
+/// fn is_shared<T: Sync>() {}
+/// is_shared::<corelane_ring::fan_in::Consumer<u8, corelane_ring::Spin>>();
+/// ```
 #[derive(Debug)]
 pub struct Consumer<T: Send, W: Wait> {
     lanes: Vec<Lane<T, W>>,
@@ -212,7 +237,7 @@ impl<T: Send, W: Wait> Consumer<T, W> {
             && let Ok(message) = lane.ring.try_recv()
         {
             self.turn += 1;
-            lane.room.notify(1);
+            lane.room.0.notify(1);
             return Ok(message);
         }
         let mut message = None;
@@ -268,7 +293,7 @@ impl<T: Send, W: Wait> Consumer<T, W> {
             if taken == count || self.lanes.is_empty() {
                 break;
             }
-            if self.turn >= TURN_MAX || self.current >= self.lanes.len() {
+            if self.turn >= TURN_MAX {
                 self.turn = 0;
                 self.current =
                     if self.current + 1 < self.lanes.len() { self.current + 1 } else { 0 };
@@ -279,7 +304,7 @@ impl<T: Send, W: Wait> Consumer<T, W> {
             let ready = batch.len();
             taken += ready;
             self.turn += ready;
-            let freed = (ready > 0).then_some(Freed { room: &lane.room });
+            let freed = (ready > 0).then_some(Freed { room: &lane.room.0 });
             batch.for_each(&mut *take);
             drop(freed);
             if ready < wanted {
@@ -306,8 +331,8 @@ impl<T: Send, W: Wait> Consumer<T, W> {
 
     #[inline]
     fn take_over_new_lanes(&mut self) {
-        // C42: pairs with P42.
-        if self.shared.lanes_made.load(Ordering::Acquire) != self.lanes_known
+        // No order is needed: the lock below has it.
+        if self.shared.lanes_made.load(Ordering::Relaxed) != self.lanes_known
             && let Some(mut new_lanes) = self.shared.new_lanes.try_lock()
         {
             // No order is needed: it changes within the lock.
@@ -356,10 +381,6 @@ impl<T: Send, W: Wait> Drop for Consumer<T, W> {
         // C41: pairs with P41; within the lock, so that no lane is made that nobody ends.
         self.shared.is_receiver_gone.store(true, Ordering::Release);
         self.lanes.append(&mut new_lanes);
-        drop(new_lanes);
-        for Lane { ring, room } in self.lanes.drain(..) {
-            drop(ring);
-            room.notify_all();
-        }
+        // What is left of them ends with this end, outside of the lock.
     }
 }

@@ -51,8 +51,8 @@
 //! | P31 to C34 | `turns.rs`, for [`mpsc`] and [`mpmc`] |
 //! | P41 to C43 | [`fan_in`] |
 //! | P51 to C57 | [`sharing`] |
-//! | E1 to E4 | [`wait`], for every typed ring |
-//! | B1, S1 | [`bell`], beside [`latency`] |
+//! | E1 to E6 | [`wait`], for every typed ring |
+//! | B1 to S2 | [`bell`], beside [`latency`] |
 //!
 //! # Invariants
 //!
@@ -136,3 +136,5 @@ mod tests_shared;
 mod tests_stress;
 #[cfg(all(test, not(loom)))]
 mod tests_turns;
+#[cfg(all(test, not(loom)))]
+mod tests_waiting;

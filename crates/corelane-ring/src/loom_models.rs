@@ -162,3 +162,28 @@ fn bell_never_loses_a_wake_up() {
         sender.join().expect("because the sender does not panic");
     });
 }
+
+/// Who wakes because its bell changed finds what was committed before: B1 and S2.
+#[test]
+fn bell_wakes_with_what_was_committed() {
+    loom::model(|| {
+        let (payload, sleep, bells) = (HeapWords::new(1), HeapWords::new(8), HeapWords::new(8));
+        let mut sleeper = Sleeper::new(sleep.clone(), 0);
+        let mut bell = Bell::new(bells.clone(), 0, sleep, 0);
+        let committed = payload.clone();
+        let sender = thread::spawn(move || {
+            committed.store_relaxed(0, 1);
+            bell.ring();
+        });
+        let seen = bells.load_acquire(0);
+        sleeper.prepare();
+        if payload.load_relaxed(0) == 0 {
+            while bells.load_acquire(0) == seen {
+                thread::yield_now();
+            }
+            assert_eq!(payload.load_relaxed(0), 1);
+        }
+        sleeper.finish();
+        sender.join().expect("because the sender does not panic");
+    });
+}

@@ -4,14 +4,13 @@
 
 use core::future::Future;
 use core::pin::pin;
-use core::time::Duration;
 
 use loom::thread;
 
-use crate::loom_wait::{Parked, block_on, bounded};
+use crate::loom_wait::{Parked, TIME, block_on, bounded};
 use crate::spsc::{self, Consumer, Producer};
 use crate::sync::{Arc, AtomicU64, Ordering};
-use crate::{Spin, TryRecvError, TrySendError, Wait};
+use crate::{HeapWords, ReadWords, Spin, TryRecvError, TrySendError, Wait, WriteWords};
 
 fn spinning<T: Send>(capacity: usize) -> (Producer<T, Spin>, Consumer<T, Spin>) {
     spsc::channel(capacity, Spin).expect("because the capacity is valid")
@@ -210,10 +209,10 @@ fn a_time_limit_loses_no_message() {
     bounded(3, || {
         let (mut producer, mut consumer) = parking(2);
         let sender = thread::spawn(move || {
-            let sent = producer.send_timeout(5, Duration::from_secs(1));
+            let sent = producer.send_timeout(5, TIME);
             sent.expect("because the ring is empty");
         });
-        let received = match consumer.recv_timeout(Duration::from_secs(1)) {
+        let received = match consumer.recv_timeout(TIME) {
             Err(TryRecvError::Empty) => consumer.recv().ok(),
             received => received.ok(),
         };
@@ -257,6 +256,42 @@ fn a_dropped_receive_future_loses_nothing() {
         match early {
             core::task::Poll::Ready(received) => assert_eq!(received, Ok(3)),
             core::task::Poll::Pending => assert_eq!(consumer.recv(), Ok(3)),
+        }
+        sender.join().expect("because the sender does not panic");
+    });
+}
+
+/// What an end did before it went is done for the end that sees it gone: C5 and P5, P6 and C6.
+#[test]
+fn spsc_closing_orders() {
+    loom::model(|| {
+        let (mut producer, consumer) = spinning(1);
+        let receipt = HeapWords::new(1);
+        let left = receipt.clone();
+        let receiver = thread::spawn(move || {
+            left.store_relaxed(0, 1);
+            drop(consumer);
+        });
+        if producer.is_closed() {
+            assert_eq!(receipt.load_relaxed(0), 1);
+        }
+        producer.try_send(1).expect("because there is room");
+        match producer.try_send(2) {
+            Err(TrySendError::Closed(2)) => assert_eq!(receipt.load_relaxed(0), 1),
+            other => assert_eq!(other, Err(TrySendError::Full(2))),
+        }
+        receiver.join().expect("because the receiver does not panic");
+    });
+    loom::model(|| {
+        let (producer, mut consumer) = spinning::<u64>(1);
+        let receipt = HeapWords::new(1);
+        let left = receipt.clone();
+        let sender = thread::spawn(move || {
+            left.store_relaxed(0, 1);
+            drop(producer);
+        });
+        if consumer.try_recv() == Err(TryRecvError::Closed) {
+            assert_eq!(receipt.load_relaxed(0), 1);
         }
         sender.join().expect("because the sender does not panic");
     });

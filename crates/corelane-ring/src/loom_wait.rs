@@ -43,7 +43,10 @@ impl Wait for Parked {
     }
 }
 
-/// Each look at the clock is a step: the first look of a wait is in time, the second is not.
+/// A time limit that allows one sleep and one look after it, by a clock that nobody else reads.
+pub(crate) const TIME: Duration = Duration::from_secs(3);
+
+/// Each look at the clock is a step: see [`TIME`].
 impl Clock for Parked {
     fn now(&self) -> Duration {
         let mut gate = self.gate.lock();
@@ -156,15 +159,94 @@ fn a_sleeper_whose_time_is_up_loses_no_wake_up() {
         let pile = Pile::new();
         let hasty = {
             let pile = pile.clone();
-            thread::spawn(move || {
-                pile.event.wait_until_timeout(|| pile.take(), Duration::from_secs(1)).is_some()
-            })
+            thread::spawn(move || pile.event.wait_until_timeout(|| pile.take(), TIME).is_some())
         };
         let sleeper = taker(&pile);
         pile.put(1);
         if hasty.join().expect("because it does not panic") {
             pile.put(1);
         }
+        sleeper.join().expect("because it does not panic");
+    });
+}
+
+/// Who sees the word changed sees what was done before the change: E3 and E4.
+#[test]
+fn a_changed_sleep_word_shows_what_was_published() {
+    loom::model(|| {
+        let shared = Arc::new((AtomicU32::new(0), SleepWord::default()));
+        let waker = {
+            let shared = shared.clone();
+            thread::spawn(move || {
+                shared.0.store(1, Ordering::Relaxed);
+                shared.1.change();
+            })
+        };
+        if shared.1.load() == 1 {
+            assert_eq!(shared.0.load(Ordering::Relaxed), 1);
+        }
+        waker.join().expect("because it does not panic");
+    });
+}
+
+/// As [`Parked`], but a sleep with a time limit takes a wake-up and learns nothing by it: neither
+/// the clock nor the sleep brings any order along.
+#[derive(Debug, Default)]
+struct Unordered {
+    parked: Parked,
+    steps: AtomicU32,
+    hasty_sleepers: AtomicU32,
+}
+
+impl Wait for Unordered {
+    const SLEEPS: bool = true;
+
+    fn idle(&self, _looks: u32) -> bool {
+        true
+    }
+
+    fn sleep(&self, word: &SleepWord, seen: u32, timeout: Option<Duration>) {
+        if timeout.is_none() {
+            return self.parked.sleep(word, seen, timeout);
+        }
+        self.hasty_sleepers.store(1, Ordering::Relaxed);
+        self.hasty_sleepers.swap(0, Ordering::Relaxed);
+    }
+
+    fn wake(&self, word: &SleepWord, count: u32) {
+        let taken = self.hasty_sleepers.swap(0, Ordering::Relaxed);
+        self.parked.wake(word, count - taken.min(count));
+    }
+}
+
+impl Clock for Unordered {
+    fn now(&self) -> Duration {
+        Duration::from_secs(self.steps.fetch_add(1, Ordering::Relaxed).into())
+    }
+}
+
+/// A sleeper whose time is up may take the wake-up that was sent for another one. It sees what the
+/// claim was made for, E5 and E6, so that it hands on, or leaves the claim to who comes back.
+#[test]
+fn who_takes_a_claim_off_sees_what_it_was_made_for() {
+    bounded(3, || {
+        let shared = Arc::new((AtomicU32::new(0), Event::new(Unordered::default())));
+        let hasty = {
+            let shared = shared.clone();
+            thread::spawn(move || {
+                let look = || (shared.0.load(Ordering::Relaxed) > 0).then_some(());
+                shared.1.wait_until_timeout(look, TIME);
+            })
+        };
+        let sleeper = {
+            let shared = shared.clone();
+            thread::spawn(move || {
+                shared.1.wait_until(|| (shared.0.load(Ordering::Relaxed) > 0).then_some(()));
+            })
+        };
+        shared.0.store(1, Ordering::Relaxed);
+        shared.1.notify(1);
+        hasty.join().expect("because it does not panic");
         sleeper.join().expect("because it does not panic");
     });
 }

@@ -38,6 +38,12 @@ pub fn channel<T: Send, W: Wait + Clone>(
 ///
 /// Lock-free among consumers. One that is preempted between its claim and its take holds up the
 /// producers when they come round to that slot. It never allocates.
+///
+/// It moves between threads and is not shared:
+/// ```compile_fail,E0277
+/// fn is_shared<T: Sync>() {}
+/// is_shared::<corelane_ring::mpmc::Consumer<u8, corelane_ring::Spin>>();
+/// ```
 #[derive(Debug)]
 pub struct Consumer<T: Send, W: Wait> {
     slots: TurnSlots<T>,

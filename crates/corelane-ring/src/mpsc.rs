@@ -49,6 +49,12 @@ const LOOK_AHEAD: u64 = 64;
 
 /// The receiving end. Wait-free but for a producer that was preempted within a claim: what lies
 /// behind that claim is not seen before it is committed. It never allocates.
+///
+/// It moves between threads and is not shared:
+/// ```compile_fail,E0277
+/// fn is_shared<T: Sync>() {}
+/// is_shared::<corelane_ring::mpsc::Consumer<u8, corelane_ring::Spin>>();
+/// ```
 #[derive(Debug)]
 pub struct Consumer<T: Send, W: Wait> {
     slots: TurnSlots<T>,

@@ -13,6 +13,12 @@ use crate::wait::Wait;
 /// Lock-free among producers. One that is preempted between its claim and its commit holds up the
 /// consumers at that slot; with more threads than cores see [`fan_in`](crate::fan_in) and
 /// [`sharing`](crate::sharing). It never allocates.
+///
+/// It moves between threads and is cloned, never shared:
+/// ```compile_fail,E0277
+/// fn is_shared<T: Sync>() {}
+/// is_shared::<corelane_ring::mpsc::Producer<u8, corelane_ring::Spin>>();
+/// ```
 #[derive(Debug)]
 pub struct Producer<T: Send, W: Wait> {
     slots: TurnSlots<T>,
@@ -128,7 +134,9 @@ impl<T: Send, W: Wait> Drop for Producer<T, W> {
 /// Positions that are filled one after the other. Each message is visible once it was committed;
 /// what was not filled by then is skipped by the consumers.
 ///
-/// Dropping the claim drops what was put into it, and publishes nothing of it (RB-3).
+/// Dropping the claim drops what was put into it, and publishes nothing of it (RB-3). A claim must
+/// not be leaked, as [`core::mem::forget`] does: its positions would be neither filled nor given up,
+/// no consumer could ever pass them, and the ring would stand still for good.
 #[derive(Debug)]
 #[must_use = "nothing is published before the commit"]
 pub struct Claim<'a, T: Send, W: Wait> {

@@ -168,3 +168,21 @@ impl<T> Slots<T> {
         }
     }
 }
+
+/// Calls `drop_one` for each position, also for those behind one whose message panics when it is
+/// dropped, so that it takes no other message along. A second panic aborts, as everywhere.
+pub(crate) fn drop_each(positions: core::ops::Range<u64>, drop_one: impl FnMut(u64)) {
+    let mut rest = Rest(positions, drop_one);
+    for position in rest.0.by_ref() {
+        (rest.1)(position);
+    }
+}
+
+/// Positions whose messages are still to be dropped.
+struct Rest<F: FnMut(u64)>(core::ops::Range<u64>, F);
+
+impl<F: FnMut(u64)> Drop for Rest<F> {
+    fn drop(&mut self) {
+        self.0.by_ref().for_each(&mut self.1);
+    }
+}

@@ -13,9 +13,11 @@
 //!
 //! | id | orders | how |
 //! |---|---|---|
-//! | P53, C53 | a lane in the list before a look at it | Release count of changes in `Producer::new`, Acquire load in `Consumer::knows_every_lane` |
 //! | C54, P54 | the consumers' end before it is seen | AcqRel decrement in `Consumer`'s drop, Acquire load in `Producer::is_closed` |
 //! | P55, C56 | the last messages before a last look | AcqRel decrement in `Producer`'s drop, Acquire load in `Consumer::is_closed` |
+//!
+//! The count of changes has no order of its own. It changes within the lock of the list, so whoever
+//! sees the change and gets the lock finds the lane; and before a last look, C56 shows every change.
 
 mod lane;
 
@@ -28,7 +30,7 @@ use crate::sync::{Arc, AtomicUsize, Mutex, Ordering};
 use crate::wait::{Event, Wait};
 use crate::words;
 
-use self::lane::{KnownLane, Lane};
+use self::lane::{KnownLane, Lane, Miss};
 
 /// Most slots of a lane.
 const CAPACITY_MAX: usize = 1 << 24;
@@ -97,6 +99,12 @@ pub fn channel<T: Pod + Send, W: Wait + Clone>(
 ///
 /// Wait-free without waiting. Cloning allocates a lane and takes a lock that nobody takes who
 /// sends or receives.
+///
+/// It moves between threads and is not shared:
+/// ```compile_fail,E0277
+/// fn is_shared<T: Sync>() {}
+/// is_shared::<corelane_ring::sharing::Producer<u8, corelane_ring::Spin>>();
+/// ```
 #[derive(Debug)]
 pub struct Producer<T: Pod + Send, W: Wait> {
     lane: Arc<Lane>,
@@ -114,11 +122,12 @@ impl<T: Pod + Send, W: Wait> Producer<T, W> {
         let mut lanes = shared.lanes.lock();
         // Without a consumer that looks meanwhile, nobody else forgets lanes that are over.
         lanes.retain(|lane| !lane.is_over());
-        // C54: the last consumer goes before it empties the list, so no lane is kept for nobody.
-        if shared.consumers.load(Ordering::Acquire) > 0 {
+        // No order is needed: the last consumer goes before it empties the list within the lock, so
+        // either it is seen here or it finds this lane, and no lane is kept for nobody.
+        if shared.consumers.load(Ordering::Relaxed) > 0 {
             lanes.push(lane.clone());
-            // P53: pairs with C53.
-            shared.changes.fetch_add(1, Ordering::Release);
+            // No order is needed: it changes within the lock.
+            shared.changes.fetch_add(1, Ordering::Relaxed);
         }
         drop(lanes);
         // A consumer that found the lock taken went without the new list, and may sleep.
@@ -224,15 +233,6 @@ impl<T: Pod + Send, W: Wait> Drop for Producer<T, W> {
             self.shared.messages.notify_all();
         }
     }
-}
-
-/// Why a lane gave nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Miss {
-    /// It is empty, or this consumer's turn is over.
-    Nothing,
-    /// Another consumer was quicker.
-    Lost,
 }
 
 /// A receiving end; clone it for every thread that receives. Lock-free.
@@ -401,8 +401,8 @@ impl<T: Pod + Send, W: Wait> Consumer<T, W> {
 
     #[inline]
     fn knows_every_lane(&self) -> bool {
-        // C53: pairs with P53.
-        self.shared.changes.load(Ordering::Acquire) == self.changes_known
+        // No order is needed: the lock of the list has it, and before a last look C56.
+        self.shared.changes.load(Ordering::Relaxed) == self.changes_known
     }
 
     /// Takes one message of the current lane. Unless it insists, it gives way to a consumer that

@@ -17,7 +17,7 @@ use core::marker::PhantomData;
 use crate::error::{CapacityError, TryRecvError, TrySendError};
 use crate::line::OwnLine;
 use crate::patience::Patience;
-use crate::raw::{SlotMemory, Slots};
+use crate::raw::{SlotMemory, Slots, drop_each};
 use crate::sync::{Arc, AtomicBool, AtomicU64, Ordering};
 use crate::wait::{Event, Ticket, Wait};
 
@@ -49,11 +49,11 @@ struct Shared<T, W: Wait> {
 impl<T, W: Wait> Drop for Shared<T, W> {
     fn drop(&mut self) {
         let (head, tail) = (self.head.load(Ordering::Relaxed), self.tail.load(Ordering::Relaxed));
-        for position in head..tail {
+        drop_each(head..tail, |position| {
             // SAFETY: RB-8: both ends are gone, the consumer released up to `head` when it went,
             // and the slots from there to `tail` hold messages. The view ends with the statement.
             drop(unsafe { self.memory.view().take(position) });
-        }
+        });
     }
 }
 
@@ -301,10 +301,10 @@ impl<T: Send, W: Wait> Claim<'_, T, W> {
 
 impl<T: Send, W: Wait> Drop for Claim<'_, T, W> {
     fn drop(&mut self) {
-        for position in self.ring.tail..self.ring.tail + self.written {
+        drop_each(self.ring.tail..self.ring.tail + self.written, |position| {
             // SAFETY: RB-8: the claim filled these slots and nobody was told.
             drop(unsafe { self.ring.slots.take(position) });
-        }
+        });
     }
 }
 

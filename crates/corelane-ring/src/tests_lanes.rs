@@ -63,6 +63,34 @@ fn no_lane_starves_under_batches<P: Sends<u64>, C: Receives<u64>>(channel: Chann
     });
 }
 
+/// A turn has so many messages, whoever is next, and whichever way they are taken.
+#[test]
+fn fan_in_turns_are_of_one_length() {
+    const TURN: usize = 256;
+    type Take = fn(&mut fan_in::Consumer<u64, Spin>, &mut Vec<u64>);
+    let takes: [Take; 3] = [
+        |consumer, taken| taken.extend(consumer.try_recv()),
+        |consumer, taken| _ = consumer.recv_many(taken, 7),
+        |consumer, taken| _ = consumer.recv_many(taken, 5 * TURN),
+    ];
+    for take in takes {
+        let (first, mut consumer) = ring::<fan_in::Producer<u64, Spin>, _>(fan_in::channel, 512);
+        let mut producers = [first.clone(), first.clone(), first];
+        for (from, producer) in (0..).zip(&mut producers) {
+            assert_eq!(producer.send_many(core::iter::repeat_n(from, 512)), 512);
+        }
+        let mut taken = Vec::new();
+        while taken.len() < 6 * TURN {
+            take(&mut consumer, &mut taken);
+        }
+        let turns: Vec<_> = taken.chunks(TURN).map(|turn| (turn[0], turn.len())).collect();
+        assert!(taken.chunks(TURN).all(|turn| turn.iter().all(|from| *from == turn[0])));
+        let firsts = [turns[0], turns[1], turns[2]];
+        assert_eq!(turns[3..], firsts, "each has its turn before the first has another");
+        assert_eq!(taken.iter().filter(|from| **from == 0).count(), 512);
+    }
+}
+
 fn every_lane_has_its_own_room<P: Sends<u64>, C: Receives<u64>>(channel: Channel<P, C>) {
     let (mut first, mut consumer) = ring(channel, 2);
     let mut second = first.clone();

@@ -16,8 +16,12 @@ for_each_ring!([mpsc, mpmc]
     what_a_claim_did_not_fill_is_passed_over,
     a_message_that_panics_when_dropped_leaves_no_hole,
     a_claim_that_is_full_panics,
+    a_ring_tells_its_capacity,
 );
-for_each_ring!([mpsc, mpmc, fan_in] messages_are_dropped_once);
+for_each_ring!([mpsc, mpmc, fan_in]
+    messages_are_dropped_once,
+    a_message_that_panics_when_the_ring_ends_takes_no_other_along,
+);
 
 type Sender = Producer<u64, Spin>;
 
@@ -126,6 +130,52 @@ fn a_claim_that_is_full_panics<C: Receives<u64>>(channel: Channel<Sender, C>) {
     assert!(consumer.try_recv().is_err());
     assert_eq!(producer.send_many([3, 4]), 2);
     assert_eq!(consumer.try_recv(), Ok(3));
+}
+
+fn a_ring_tells_its_capacity<C: Receives<u64>>(channel: Channel<Sender, C>) {
+    for (asked, rounded) in [(1, 1), (3, 4), (4, 4)] {
+        let (mut producer, _consumer) = ring(channel, asked);
+        assert_eq!(producer.capacity(), rounded);
+        assert_eq!(producer.send_many(0..9), rounded);
+    }
+}
+
+/// Panics as it is dropped if it is the one; the count tells how many are alive.
+struct Planted {
+    panics: bool,
+    _count: Arc<()>,
+}
+
+impl Drop for Planted {
+    fn drop(&mut self) {
+        assert!(!self.panics, "as planned");
+    }
+}
+
+fn a_message_that_panics_when_the_ring_ends_takes_no_other_along<
+    P: crate::ends::Sends<Planted>,
+    C: Receives<Planted>,
+>(
+    channel: Channel<P, C>,
+) {
+    for (planted, consumer_goes_first) in [(0, true), (1, true), (3, true), (0, false), (2, false)]
+    {
+        let count = Arc::new(());
+        let (mut first, consumer) = ring(channel, 4);
+        let mut second = first.clone();
+        for value in 0..4 {
+            let producer = if value % 2 == 0 { &mut first } else { &mut second };
+            let message = Planted { panics: value == planted, _count: count.clone() };
+            assert!(producer.try_send(message).is_ok());
+        }
+        assert_eq!(Arc::strong_count(&count), 5);
+        let ended = catch_unwind(AssertUnwindSafe(|| match consumer_goes_first {
+            true => drop((consumer, first, second)),
+            false => drop((first, second, consumer)),
+        }));
+        assert!(ended.is_err(), "the panic is told");
+        assert_eq!(Arc::strong_count(&count), 1, "planted={planted}");
+    }
 }
 
 fn messages_are_dropped_once<P: crate::ends::Sends<Arc<u32>>, C: Receives<Arc<u32>>>(

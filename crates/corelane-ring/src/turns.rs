@@ -23,7 +23,7 @@
 //! | C34 | `is_closed` of a consumer | Acquire load of the number of producers, before a last look | P34 |
 
 use crate::line::OwnLine;
-use crate::raw::{SlotMemory, Slots};
+use crate::raw::{SlotMemory, Slots, drop_each};
 use crate::sync::{Arc, AtomicU64, AtomicUsize, Ordering, spin_loop};
 use crate::wait::{Event, Wait};
 
@@ -87,12 +87,12 @@ impl<T, W: Wait> Drop for Shared<T, W> {
         // SAFETY: the view ends with this function.
         let slots = unsafe { self.memory.view() };
         let ring = TurnSlots::new(slots);
-        for position in 0..ring.slots.count() as u64 {
+        drop_each(0..ring.slots.count() as u64, |position| {
             if ring.slots.note(position).0.load(Ordering::Relaxed) % STEP == FULL {
                 // SAFETY: RB-8: every end is gone, and the turn says that a message lies here.
                 drop(unsafe { ring.slots.take(position) });
             }
-        }
+        });
     }
 }
 
@@ -266,5 +266,20 @@ pub(crate) fn claim<T, W: Wait>(
                 backoff.pause();
             }
         }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_lost_race_doubles_the_pause_up_to_a_limit() {
+        let mut backoff = Backoff::default();
+        let pauses = [(); 9].map(|()| {
+            backoff.pause();
+            backoff.0
+        });
+        assert_eq!(pauses, [1, 2, 3, 4, 5, 6, 6, 6, 6]);
     }
 }

@@ -12,6 +12,8 @@
 //! | E2 | `Wait::fence_sleeper` | fence between the announcement and the last look | E1 |
 //! | E3 | `SleepWord::change` | Release change of the epoch, after publishing | E4 |
 //! | E4 | `SleepWord::load` | Acquire load of the epoch, before a look | E3 |
+//! | E5 | `Event::wake_threads` | Release claim, after publishing | E6 |
+//! | E6 | the end of an announcement | Acquire of the claim that it takes off, before a last look | E5 |
 
 use core::time::Duration;
 
@@ -93,7 +95,7 @@ impl SleepWord {
         &self.0
     }
 
-    fn change(&self) {
+    pub(crate) fn change(&self) {
         // E3: pairs with E4; whoever sees the change sees what was published before it.
         self.0.fetch_add(1, Ordering::Release);
     }

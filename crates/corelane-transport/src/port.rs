@@ -20,7 +20,7 @@ pub(crate) const SECTION_HEADER_WORDS: usize = 8 * LINE_WORDS;
 /// Most sections (routers) of one segment.
 pub const SECTIONS_MAX: usize = 64;
 /// Longest slot in cache lines.
-const SLOT_LINES_MAX: usize = 16;
+const SLOT_LINES_MAX: usize = 64;
 /// Words of the longest record, without the commit word.
 pub const RECORD_WORDS_MAX: usize = SLOT_LINES_MAX * LINE_WORDS - 1;
 

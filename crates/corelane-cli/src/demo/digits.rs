@@ -11,8 +11,7 @@ use corelane_node::NodeEvent;
 use corelane_transport::AgentId;
 use hdrhistogram::Histogram;
 
-use super::{assets, fabric::Fabric};
-use crate::{error::CliError, interrupt::Interrupt, terminal};
+use crate::{assets, error::CliError, fabric::Fabric, interrupt::Interrupt, terminal};
 
 /// Feature id of the digits.
 pub(super) const FEATURE: u32 = 1;
@@ -28,13 +27,13 @@ const MAGIC: &[u8] = b"CLDIGIT1";
 const PIXELS: usize = 64;
 
 /// The data set.
-pub(super) struct Digits {
+pub(crate) struct Digits {
     images: Vec<&'static [u8]>,
     labels: Vec<u8>,
 }
 
 impl Digits {
-    pub(super) fn load() -> Result<Self, CliError> {
+    pub(crate) fn load() -> Result<Self, CliError> {
         Self::parse(assets::DIGITS)
     }
 
@@ -56,11 +55,11 @@ impl Digits {
         Ok(Self { images, labels })
     }
 
-    pub(super) fn images(&self) -> &[&'static [u8]] {
+    pub(crate) fn images(&self) -> &[&'static [u8]] {
         &self.images
     }
 
-    pub(super) fn held_out(&self) -> Range<usize> {
+    pub(crate) fn held_out(&self) -> Range<usize> {
         HELD_OUT
     }
 
@@ -273,7 +272,7 @@ impl<'d> Pass<'d> {
 }
 
 /// The class with the highest score.
-fn best(scores: &[u8]) -> Option<u8> {
+pub(crate) fn best(scores: &[u8]) -> Option<u8> {
     let (scores, []) = scores.as_chunks::<4>() else { return None };
     let scores = scores.iter().map(|score| f32::from_le_bytes(*score));
     let best = scores.enumerate().max_by(|(_, a), (_, b)| a.total_cmp(b));

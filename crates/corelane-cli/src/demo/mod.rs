@@ -1,29 +1,36 @@
 //! `corelane demo`: the main job end to end. Each phase has a file; this one runs them in order.
 
-mod assets;
 mod digits;
 mod exchange;
-mod fabric;
+#[cfg(test)]
+mod failures;
 mod load;
-mod machine;
 mod report;
-mod worker;
 
-use std::time::{Duration, Instant};
+use std::{
+    cell::RefCell,
+    path::PathBuf,
+    rc::Rc,
+    time::{Duration, Instant},
+};
 
 use clap::Args;
-use corelane_agent::QUEUED_MAX;
-
-pub(crate) use worker::{WorkerArgs, work};
+use corelane_agent::{Agent, QUEUED_MAX, supervisor::SupervisorConfig};
+use corelane_plugin::ModelAgent;
+use corelane_topology::Role;
+use corelane_transport::LaneShape;
 
 use crate::{
-    Exit, codes,
+    Exit, assets, codes,
     error::CliError,
+    fabric::{self, Fabric, FabricRequest, WorkerRequest},
     interrupt::{Interrupt, Interrupted},
+    machine::{self, Machine, Wanted},
     terminal,
+    worker::{MakeAgents, WorkerArgs, load_model},
 };
-use digits::Digits;
-use fabric::Fabric;
+pub(crate) use digits::{Digits, best};
+use exchange::{ExchangeAgent, ExchangeStats};
 use report::{Report, Section};
 
 /// Longest payload of the demo needs two cache lines.
@@ -84,6 +91,41 @@ impl DemoArgs {
         }
         Ok(())
     }
+
+    fn wanted(&self) -> Wanted<'static> {
+        let Self { routers, workers, floating: is_floating, .. } = *self;
+        Wanted { routers, workers, is_floating, cpus: None }
+    }
+}
+
+/// The agents of a worker of the demo.
+pub(crate) fn agents() -> anyhow::Result<MakeAgents> {
+    let service = Rc::new(RefCell::new(load_model(assets::model()?)?));
+    let stats = Rc::new(RefCell::new(ExchangeStats::default()));
+    let agent = move |_| -> Box<dyn Agent> {
+        Box::new(ExchangeAgent::new(ModelAgent::new(service.clone()), stats.clone()))
+    };
+    Ok(Box::new(move |count| (0..count).map(agent).collect()))
+}
+
+fn request(args: &DemoArgs, socket: PathBuf, machine: &Machine) -> anyhow::Result<FabricRequest> {
+    let worker = |(index, agents)| WorkerRequest {
+        args: WorkerArgs::of(machine, Role::Worker(index)).to_command_line(),
+        agents,
+    };
+    Ok(FabricRequest {
+        command: "demo",
+        socket,
+        workers: fabric::split(args.agents, args.workers)
+            .into_iter()
+            .enumerate()
+            .map(worker)
+            .collect(),
+        lanes: LaneShape::new(LANE_SLOTS, SLOT_LINES)?,
+        supervision: SupervisorConfig::default(),
+        feature: digits::FEATURE,
+        open_max: digits::OPEN_MAX,
+    })
 }
 
 /// Runs the demo.
@@ -116,12 +158,12 @@ fn phases(args: &DemoArgs, interrupt: &Interrupt) -> anyhow::Result<Report> {
     let started = Instant::now();
     let section = Section::new(!args.json, terminal::style());
     let digits = Digits::load()?;
-    let socket = fabric::socket_path()?;
+    let socket = fabric::socket_path("demo")?;
 
-    let machine = machine::look(args, interrupt)?;
+    let machine = machine::look(&args.wanted(), interrupt)?;
     section.machine(&machine)?;
 
-    let mut fabric = Fabric::start(args, socket, &machine, interrupt)?;
+    let mut fabric = Fabric::start(request(args, socket, &machine)?, &machine, interrupt)?;
     section.fabric(&fabric)?;
 
     let first = digits::classify(&mut fabric, &digits, None, interrupt)?;

@@ -9,11 +9,13 @@ use serde::Serialize;
 
 use super::{
     digits::{Classified, Digits},
-    fabric::Fabric,
     load::{Loaded, RoundTrip},
-    machine::{Fingerprint, Machine},
 };
-use crate::terminal;
+use crate::{
+    fabric::Fabric,
+    machine::{Fingerprint, Machine},
+    terminal,
+};
 
 /// The document of `--json`.
 #[derive(Debug, Serialize)]

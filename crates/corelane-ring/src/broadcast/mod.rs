@@ -38,7 +38,9 @@
 //! The publisher writes positions below *intent* only. It raises it by a quarter of a lap at a
 //! time, so that sending stores to the record and the tail alone, and a lossy subscriber reads a
 //! line that it has. The price: of the oldest lap up to a quarter counts as overrun before it is.
-//! The cursors are looked at when the cached minimum does not suffice, or when somebody joined.
+//! The cursors are looked at when the cached minimum does not suffice, or when somebody joined. Who
+//! tries again in vain pays for one load: the publisher looks at the cursor that it ran into, and a
+//! subscriber at the tail. Threads that share a CPU do so all the time.
 //!
 //! A generation tells the owners of a seat apart, so that a verdict never hits the next one.
 //!
@@ -47,10 +49,10 @@
 //! | id | where | what | pairs with |
 //! |---|---|---|---|
 //! | P20 | `WordPublisher::publish` | Release store of the tail, after the records | C21 |
-//! | P21 | `WordPublisher::refresh` | Release store of the intent, after the tail | C21 |
+//! | P21 | `WordPublisher::refresh_changed` | Release store of the intent, after the tail | C21 |
 //! | P22 | `WordPublisher::close` | Release store of the tail with its end, after the records | C21 |
-//! | C21 | `look`, `refresh`, `settle` | Acquire load of the tail or the intent | P20, P21, P22 |
-//! | P23 | `WordPublisher::refresh` | SeqCst fence after the intent, before the look for joins and before any record below it is written | C22, C23 |
+//! | C21 | `look`, `look_again`, `refresh`, `settle` | Acquire load of the tail or the intent | P20, P21, P22 |
+//! | P23 | `WordPublisher::refresh_changed` | SeqCst fence after the intent, before the look for joins and before any record below it is written | C22, C23 |
 //! | C22 | `join_reliable` | SeqCst fence after cursor and joins, before the look at the intent | P23 |
 //! | C23 | `is_intact` | Acquire fence after the copy, before intent or gate are looked at | P23, P24 |
 //! | P24 | `WordPublisher::scan` | Release fence after a verdict, before its room is written | C23 |
@@ -102,7 +104,7 @@
 
 mod gating;
 mod publisher;
-#[cfg(not(loom))]
+#[cfg_attr(loom, path = "loom_raw.rs")]
 mod raw;
 mod receiver;
 mod shape;

@@ -85,6 +85,16 @@ impl ClaimError {
     }
 }
 
+/// The subscriber that the last refused claim ran into, and what that claim saw.
+#[derive(Debug, Clone, Copy)]
+struct Blocker {
+    group: usize,
+    seat: usize,
+    word: u64,
+    tail: u64,
+    count: usize,
+}
+
 /// The publishing end over words. Lock-free and wait-free; only adding a group allocates.
 #[derive(Debug)]
 pub struct WordPublisher<D: WriteWords, C> {
@@ -99,8 +109,7 @@ pub struct WordPublisher<D: WriteWords, C> {
     intent: u64,
     /// The lowest cursor of the last scan, and not above the tail of then.
     slowest: u64,
-    /// Group and seat of the subscriber that the last refused claim ran into.
-    blocker: Option<(usize, usize)>,
+    blocker: Option<Blocker>,
     counts: PublisherCounts,
     is_not_sync: PhantomData<Cell<()>>,
 }
@@ -162,6 +171,7 @@ impl<D: WriteWords, C: ReadWords> WordPublisher<D, C> {
     }
 
     /// Records published so far.
+    #[inline]
     pub fn published(&self) -> u64 {
         self.tail
     }
@@ -189,19 +199,39 @@ impl<D: WriteWords, C: ReadWords> WordPublisher<D, C> {
     }
 
     /// Allows itself at least `count` more records, if it can.
+    #[inline(always)]
+    pub(super) fn refresh(&mut self, count: usize) -> Result<(), ClaimError> {
+        if self.is_unchanged(count) { self.refuse(count) } else { self.refresh_changed(count) }
+    }
+
+    /// Whether the same claim as the last one is made again, or a larger one, and the subscriber
+    /// that it ran into did nothing meanwhile. One load, for a publisher that tries and tries.
+    #[inline(always)]
+    fn is_unchanged(&self, count: usize) -> bool {
+        self.blocker.is_some_and(|blocker| {
+            blocker.tail == self.tail
+                && blocker.count <= count
+                && blocker.word == self.groups[blocker.group].word(blocker.seat)
+        })
+    }
+
+    #[inline(always)]
+    fn refuse(&mut self, count: usize) -> Result<(), ClaimError> {
+        self.counts.refused += 1;
+        Err(ClaimError { asked: count, free: self.room_cached() as usize })
+    }
+
     #[cold]
     #[inline(never)]
-    pub(super) fn refresh(&mut self, count: usize) -> Result<(), ClaimError> {
-        let refusal = |room| ClaimError { asked: count, free: room as usize };
+    fn refresh_changed(&mut self, count: usize) -> Result<(), ClaimError> {
         let slots = self.shape.slots() as u64;
         if count as u64 > slots {
-            return Err(refusal(self.room_cached()));
+            return Err(ClaimError { asked: count, free: self.room_cached() as usize });
         }
         // Positions below `needed` are about to be read for the last time.
         let needed = self.shape.oldest(self.tail + count as u64);
-        if self.is_still_blocked(needed) {
-            self.counts.refused += 1;
-            return Err(refusal(self.room_cached()));
+        if self.is_still_blocked(needed, count) {
+            return self.refuse(count);
         }
         let step = self.shape.stride().max(count as u64);
         if self.tail + count as u64 > self.intent {
@@ -217,31 +247,30 @@ impl<D: WriteWords, C: ReadWords> WordPublisher<D, C> {
             has_joined |= group.has_joined();
         }
         if has_joined || self.slowest < needed {
-            self.scan(needed);
+            self.scan(needed, count);
         }
         self.limit = self.intent.min(self.slowest + slots);
         if self.slowest < needed {
-            self.counts.refused += 1;
-            return Err(refusal(self.room_cached()));
+            return self.refuse(count);
         }
         Ok(())
     }
 
     /// Whether the subscriber that refused the last claim still stands in the way.
-    fn is_still_blocked(&self, needed: u64) -> bool {
-        let Some((group, seat)) = self.blocker else { return false };
+    fn is_still_blocked(&mut self, needed: u64, count: usize) -> bool {
+        let Some(Blocker { group, seat, .. }) = self.blocker else { return false };
         let (word, gate) = (self.groups[group].word(seat), self.shape.gate(seat));
         let cursor = Cursor::read(word, self.data.load_relaxed(gate), &self.shape, self.tail);
-        match cursor {
-            Cursor::Gates(position) => {
-                position < needed && self.policy.judge(self.tail - position).is_none()
-            }
-            _ => false,
+        let Cursor::Gates(position) = cursor else { return false };
+        let is_blocked = position < needed && self.policy.judge(self.tail - position).is_none();
+        if is_blocked {
+            self.blocker = Some(Blocker { group, seat, word, tail: self.tail, count });
         }
+        is_blocked
     }
 
     /// Looks at every cursor and dismisses whoever stands in the way and lags too far.
-    fn scan(&mut self, needed: u64) {
+    fn scan(&mut self, needed: u64, count: usize) {
         self.counts.scans += 1;
         let (mut low, mut high) = (u64::MAX, 0);
         for group in &self.groups {
@@ -252,7 +281,7 @@ impl<D: WriteWords, C: ReadWords> WordPublisher<D, C> {
         self.slowest = low.min(self.tail);
         let lowest = self.shape.oldest(self.tail).max(needed);
         if self.slowest < lowest || high > self.tail + 1 {
-            self.slowest = self.scan_each(needed);
+            self.slowest = self.scan_each(needed, count);
         }
         // P25: pairs with C20; whatever was read before a cursor moved was read before this.
         // P24: pairs with C23; whoever sees a record written after this sees the verdict.
@@ -261,8 +290,8 @@ impl<D: WriteWords, C: ReadWords> WordPublisher<D, C> {
 
     /// The same, one cursor after the other. The lowest that counts.
     #[cold]
-    fn scan_each(&mut self, needed: u64) -> u64 {
-        let mut slowest = self.tail;
+    fn scan_each(&mut self, needed: u64, count: usize) -> u64 {
+        let (tail, mut slowest) = (self.tail, self.tail);
         for (index, group) in self.groups.iter().enumerate() {
             for seat in group.seats() {
                 let (word, gate) = (group.word(seat), self.shape.gate(seat));
@@ -284,15 +313,18 @@ impl<D: WriteWords, C: ReadWords> WordPublisher<D, C> {
                     }
                 } else if position < slowest {
                     slowest = position;
-                    self.blocker = (position < needed).then_some((index, seat));
+                    let blocker = Blocker { group: index, seat, word, tail, count };
+                    self.blocker = (position < needed).then_some(blocker);
                 }
             }
         }
         slowest
     }
 
+    /// Publishes `count` records that were written behind the tail, where there was room.
     #[inline(always)]
-    fn publish(&mut self, count: u64) {
+    pub(super) fn publish(&mut self, count: u64) {
+        debug_assert!(count <= self.room_cached(), "records without room");
         self.tail += count;
         // P20: pairs with C21; the records are visible to whoever sees this tail.
         self.data.store_release(TAIL, self.tail);
@@ -316,14 +348,17 @@ impl<D: WriteWords, C: ReadWords> WordClaim<'_, D, C> {
     #[inline]
     pub fn put(&mut self, record: &[u64]) {
         assert!(record.len() <= self.log.shape.record_words(), "record exceeds the slot");
-        self.put_with(|data, start| data.write(start, record));
+        assert!(self.written < self.room, "claim is full");
+        let start = self.log.shape.record_start(self.log.tail + self.written);
+        self.log.data.write(start, record);
+        self.written += 1;
     }
 
-    /// Puts the next record by `write`, which is given the index of its first word.
+    /// Puts the next record by `write`, which is given its position.
     #[inline(always)]
-    pub(super) fn put_with(&mut self, write: impl FnOnce(&D, usize)) {
+    pub(super) fn put_at(&mut self, write: impl FnOnce(u64)) {
         assert!(self.written < self.room, "claim is full");
-        write(&self.log.data, self.log.shape.record_start(self.log.tail + self.written));
+        write(self.log.tail + self.written);
         self.written += 1;
     }
 

@@ -1,7 +1,5 @@
 //! The typed receiving end of the broadcast in process; `typed.rs` has the other ends.
 
-use core::marker::PhantomData;
-
 use bytemuck::Pod;
 
 use crate::storage::{ALIGN_BYTES, HeapWords};
@@ -9,8 +7,9 @@ use crate::sync::Arc;
 use crate::wait::Wait;
 
 use super::publisher::LagPolicy;
+use super::raw::Records;
 use super::subscriber::{TryRecvError, WordSubscriber};
-use super::typed::{Shared, read_message};
+use super::typed::Shared;
 
 /// A receiving end. Lock-free; its calls without waiting are wait-free. It never allocates.
 #[derive(Debug)]
@@ -20,8 +19,8 @@ pub struct Subscriber<T: Pod + Send, W: Wait> {
     /// Whether nobody writes a record before this subscriber released it.
     #[cfg_attr(loom, expect(dead_code, reason = "under loom every record is copied"))]
     reads_in_place: bool,
+    records: Records<T>,
     pub(super) shared: Arc<Shared<W>>,
-    pub(super) messages: PhantomData<fn() -> T>,
 }
 
 impl<T: Pod + Send, W: Wait> Subscriber<T, W> {
@@ -34,7 +33,8 @@ impl<T: Pod + Send, W: Wait> Subscriber<T, W> {
         // Under this policy nobody is dismissed, so a reliable subscriber stays one.
         let is_gating = shared.policy == LagPolicy::Wait && log.is_reliable();
         let reads_in_place = is_gating && align_of::<T>() <= ALIGN_BYTES;
-        Self { log, seat, reads_in_place, shared, messages: PhantomData }
+        let records = Records::new(&shared.shape, &shared.data);
+        Self { log, seat, reads_in_place, records, shared }
     }
 
     /// Takes the next message.
@@ -45,16 +45,20 @@ impl<T: Pod + Send, W: Wait> Subscriber<T, W> {
     /// - [`TryRecvError`]: there is none, or the subscriber lost its place.
     #[inline]
     pub fn try_recv(&mut self) -> Result<T, TryRecvError> {
-        let released = self.log.released();
+        if !self.log.has_next() {
+            self.look_again()?;
+        }
         #[cfg(not(loom))]
         if self.reads_in_place {
-            let message = self.take_in_place();
-            self.tell_released(released);
-            return message;
+            // SAFETY: RB-20: the record is published (C21) and not released, and nobody is
+            // dismissed under this policy; it is read no more once it is released below.
+            let message = unsafe { self.records.slots().take(self.log.position()) };
+            if self.log.advance(1) {
+                self.release_now();
+            }
+            return Ok(message);
         }
-        let message = self.log.try_recv_with(|data, start| read_message(data, start));
-        self.tell_released(released);
-        message
+        self.take_copy()
     }
 
     /// Takes the next message, waiting for one as long as it takes. May park.
@@ -80,13 +84,7 @@ impl<T: Pod + Send, W: Wait> Subscriber<T, W> {
     #[inline]
     pub fn drain(&mut self, count: usize, take: impl FnMut(T)) -> Result<usize, TryRecvError> {
         let released = self.log.released();
-        #[cfg(not(loom))]
-        if self.reads_in_place {
-            let taken = self.drain_in_place(count, take);
-            self.tell_released(released);
-            return taken;
-        }
-        let taken = self.log.drain_with(count, |data, start| read_message(data, start), take);
+        let taken = self.drain_each(count, take);
         self.tell_released(released);
         taken
     }
@@ -106,6 +104,13 @@ impl<T: Pod + Send, W: Wait> Subscriber<T, W> {
 
     /// Gives the room of received messages back to the publisher now.
     pub fn release(&mut self) {
+        self.release_now();
+    }
+
+    /// The same, apart from the path that most messages take.
+    #[cold]
+    #[inline(never)]
+    fn release_now(&mut self) {
         let released = self.log.released();
         self.log.release();
         self.tell_released(released);
@@ -131,49 +136,70 @@ impl<T: Pod + Send, W: Wait> Subscriber<T, W> {
         self.log.is_closed()
     }
 
-    /// Takes the next message where it lies.
-    #[cfg(not(loom))]
+    /// Takes the next message, which is there, as a copy that may turn out not to count.
+    #[inline(never)]
+    fn take_copy(&mut self) -> Result<T, TryRecvError> {
+        let released = self.log.released();
+        let message = self.records.slots().read(self.log.position());
+        let outcome = self.log.finish();
+        self.tell_released(released);
+        outcome.map(|()| message)
+    }
+
     #[inline(always)]
-    fn take_in_place(&mut self) -> Result<T, TryRecvError> {
-        let start = self.log.next_start()?;
-        let words = size_of::<T>() / size_of::<u64>();
-        // SAFETY: RB-20: the record is published (C21) and not released, and nobody is dismissed
-        // under this policy; it is read no more once it is released below.
-        let record = unsafe { super::raw::words(self.log.data(), start, words) };
-        let message = bytemuck::cast_slice::<u64, T>(record)[0];
-        self.log.advance(1);
-        Ok(message)
+    fn drain_each(&mut self, count: usize, take: impl FnMut(T)) -> Result<usize, TryRecvError> {
+        let ready = self.log.ready(count)?;
+        #[cfg(not(loom))]
+        if self.reads_in_place {
+            self.drain_in_place(ready, take);
+            return Ok(ready as usize);
+        }
+        self.drain_copied(ready, take)
+    }
+
+    #[inline(always)]
+    fn drain_copied(&mut self, ready: u64, mut take: impl FnMut(T)) -> Result<usize, TryRecvError> {
+        for taken in 0..ready {
+            let message = self.records.slots().read(self.log.position());
+            if taken > 0 && !self.log.is_intact() {
+                // What the reason is comes to light again in the next call.
+                return Ok(taken as usize);
+            }
+            self.log.finish()?;
+            take(message);
+        }
+        Ok(ready as usize)
     }
 
     /// Takes messages where they lie: in words that nobody writes the compiler may move whole
     /// lines, which it may not with words that somebody could write.
     #[cfg(not(loom))]
     #[inline(always)]
-    fn drain_in_place(
-        &mut self,
-        count: usize,
-        mut take: impl FnMut(T),
-    ) -> Result<usize, TryRecvError> {
-        let (shape, data) = (self.shared.shape, &self.shared.data);
-        let ready = self.log.ready(count)?;
+    fn drain_in_place(&mut self, ready: u64, mut take: impl FnMut(T)) {
         let mut left = ready;
         while left > 0 {
-            let position = self.log.position();
-            let run = left.min(shape.run(position)).min(shape.stride());
-            let (start, words) =
-                (shape.record_start(position), run as usize * shape.record_words());
+            let most = left.min(self.shared.shape.stride());
             // SAFETY: RB-20: these records are published (C21) and not released, and nobody is
             // dismissed under this policy; the words are written by the publisher alone, and are
             // read no more once `Taken` releases them.
-            let records = unsafe { super::raw::words(data, start, words) };
+            let messages = unsafe { self.records.slots().run(self.log.position(), most) };
+            left -= messages.len() as u64;
             let mut taken = Taken { log: &mut self.log, count: 0 };
-            for message in bytemuck::cast_slice::<u64, T>(records) {
+            for message in messages {
                 taken.count += 1;
                 take(*message);
             }
-            left -= run;
         }
-        Ok(ready as usize)
+    }
+
+    /// Looks for messages when everything known was taken.
+    #[cold]
+    #[inline(never)]
+    fn look_again(&mut self) -> Result<(), TryRecvError> {
+        let released = self.log.released();
+        let found = self.log.look_again();
+        self.tell_released(released);
+        found.map(drop)
     }
 
     #[inline(always)]
@@ -201,7 +227,9 @@ struct Taken<'a> {
 impl Drop for Taken<'_> {
     #[inline(always)]
     fn drop(&mut self) {
-        self.log.advance(self.count);
+        if self.log.advance(self.count) {
+            self.log.release();
+        }
     }
 }
 

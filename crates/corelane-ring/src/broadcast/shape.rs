@@ -166,13 +166,6 @@ impl LogShape {
         self.records_first() + (position as usize & (self.slots - 1)) * self.record_words
     }
 
-    /// Records from `position` on that lie in a row, before the memory begins anew.
-    #[inline(always)]
-    #[cfg(not(loom))]
-    pub(super) const fn run(&self, position: u64) -> u64 {
-        (self.slots - (position as usize & (self.slots - 1))) as u64
-    }
-
     /// The oldest position that no write below `intent` can have damaged.
     #[inline(always)]
     pub(super) const fn oldest(&self, intent: u64) -> u64 {

@@ -89,8 +89,12 @@ pub struct WordSubscriber<D, C: WriteWords> {
     position: u64,
     tail_cached: u64,
     released: u64,
+    /// Position from which on it is time to release.
+    release_at: u64,
     /// The last look at the tail found that nothing follows.
     is_over: bool,
+    /// The last look at the tail found nothing, and all that was read is released.
+    is_idle: bool,
     mode: Mode,
     generation: u8,
     shape: LogShape,
@@ -141,7 +145,7 @@ impl<D: ReadWords, C: WriteWords> WordSubscriber<D, C> {
         fence(Ordering::SeqCst);
         let position = Self::look(&shape, &data, start);
         let mut joined = Self::at(shape, data, Mode::Reliable, position);
-        joined.released = floor;
+        joined.set_released(floor);
         (joined.seat, joined.gate, joined.generation) = (Some(seat), gate, generation);
         joined.release();
         Ok(joined)
@@ -172,7 +176,9 @@ impl<D: ReadWords, C: WriteWords> WordSubscriber<D, C> {
             position,
             tail_cached: position,
             released: position,
+            release_at: position + shape.stride(),
             is_over: false,
+            is_idle: false,
             mode,
             generation: 0,
             shape,
@@ -195,79 +201,37 @@ impl<D: ReadWords, C: WriteWords> WordSubscriber<D, C> {
     #[inline]
     pub fn try_recv(&mut self, record: &mut [u64]) -> Result<(), TryRecvError> {
         assert!(record.len() <= self.shape.record_words(), "record exceeds the slot");
-        self.try_recv_with(|data, start| data.read(start, record))
-    }
-
-    /// Index of the first word of the next record; take it with [`advance`](Self::advance).
-    #[cfg(not(loom))]
-    #[inline(always)]
-    pub(super) fn next_start(&mut self) -> Result<usize, TryRecvError> {
-        if self.position == self.tail_cached && self.look_again() == 0 {
-            return Err(self.why_empty());
+        if !self.has_next() {
+            self.look_again()?;
         }
-        Ok(self.shape.record_start(self.position))
+        self.data.read(self.shape.record_start(self.position), record);
+        self.finish()
     }
 
-    /// The storage of the records.
-    #[cfg(not(loom))]
+    /// Whether the next record is known to be there.
     #[inline(always)]
-    pub(super) fn data(&self) -> &D {
-        &self.data
+    pub(super) fn has_next(&self) -> bool {
+        self.position != self.tail_cached
     }
 
-    /// Takes the next record by `copy`, which is given the index of its first word.
+    /// Goes on to the next record if the one just copied counts.
     #[inline(always)]
-    pub(super) fn try_recv_with<R>(
-        &mut self,
-        copy: impl FnOnce(&D, usize) -> R,
-    ) -> Result<R, TryRecvError> {
-        if self.position == self.tail_cached && self.look_again() == 0 {
-            return Err(self.why_empty());
-        }
-        let record = copy(&self.data, self.shape.record_start(self.position));
+    pub(super) fn finish(&mut self) -> Result<(), TryRecvError> {
         if !self.is_intact() {
             return Err(self.settle());
         }
-        self.advance(1);
-        Ok(record)
-    }
-
-    /// Takes up to `count` records, of those that are there, by `copy`, and gives each to `take`.
-    /// How many those were.
-    ///
-    /// # Errors
-    /// - [`TryRecvError`]: not a single one was there.
-    #[inline(always)]
-    pub(super) fn drain_with<R>(
-        &mut self,
-        count: usize,
-        copy: impl Fn(&D, usize) -> R,
-        mut take: impl FnMut(R),
-    ) -> Result<usize, TryRecvError> {
-        let ready = self.ready(count)?;
-        for taken in 0..ready {
-            let record = copy(&self.data, self.shape.record_start(self.position));
-            if !self.is_intact() {
-                // What the reason is comes to light again in the next call.
-                return if taken > 0 { Ok(taken as usize) } else { Err(self.settle()) };
-            }
-            self.advance(1);
-            take(record);
+        if self.advance(1) {
+            self.release();
         }
-        Ok(ready as usize)
+        Ok(())
     }
 
     /// Records that can be taken at once, `count` at most; none only when that is 0.
     #[inline(always)]
     pub(super) fn ready(&mut self, count: usize) -> Result<u64, TryRecvError> {
         let mut ready = self.tail_cached - self.position;
-        if ready == 0 {
-            ready = self.look_again();
-        } else if ready < count as u64 {
-            ready = self.refresh();
-        }
-        if ready == 0 && count > 0 {
-            return Err(self.why_empty());
+        if ready < count as u64 {
+            ready = if ready == 0 { self.look_again()? } else { self.refresh() };
         }
         Ok(ready.min(count as u64))
     }
@@ -282,11 +246,17 @@ impl<D: ReadWords, C: WriteWords> WordSubscriber<D, C> {
                 // C20: pairs with P25; every record before `position` was read before this.
                 seat.group.store_release(CURSORS + seat.seat - seat.first, word);
             }
-            self.released = self.position;
+            self.set_released(self.position);
         }
     }
 
+    fn set_released(&mut self, position: u64) {
+        self.released = position;
+        self.release_at = position + self.shape.stride();
+    }
+
     /// Position of the next record.
+    #[inline]
     pub fn position(&self) -> u64 {
         self.position
     }
@@ -313,14 +283,24 @@ impl<D: ReadWords, C: WriteWords> WordSubscriber<D, C> {
     }
 
     /// Looks at the tail when everything known was taken, after a moment for records to gather if
-    /// the publisher is just ahead. Records there are.
+    /// the publisher is just ahead. Records there are, never none.
+    #[inline(always)]
+    pub(super) fn look_again(&mut self) -> Result<u64, TryRecvError> {
+        // C21: pairs with P20 and P22; a tail at the own position says that nothing happened.
+        if self.is_idle && self.data.load_acquire(TAIL) == self.position {
+            return Err(TryRecvError::Empty);
+        }
+        self.look_closer()
+    }
+
     #[cold]
     #[inline(never)]
-    fn look_again(&mut self) -> u64 {
+    fn look_closer(&mut self) -> Result<u64, TryRecvError> {
         self.patience.pause();
         let found = self.refresh();
         self.patience.found(found);
-        found
+        self.is_idle = found == 0 && self.mode != Mode::Evicted;
+        if found == 0 { Err(self.why_empty()) } else { Ok(found) }
     }
 
     /// Looks at the tail; releases when there is nothing new. Records there are.
@@ -342,7 +322,7 @@ impl<D: ReadWords, C: WriteWords> WordSubscriber<D, C> {
 
     /// Whether the record just copied is the one that was published at `position` (RB-21).
     #[inline(always)]
-    fn is_intact(&self) -> bool {
+    pub(super) fn is_intact(&self) -> bool {
         // C23: pairs with P23 and P24; if a word of the copy was newer, so is what is seen below.
         fence(Ordering::Acquire);
         match self.mode {
@@ -354,13 +334,12 @@ impl<D: ReadWords, C: WriteWords> WordSubscriber<D, C> {
         }
     }
 
-    /// Goes on by `count` records, and releases every quarter of a lap.
+    /// Goes on by `count` records; true every quarter of a lap, when it is time to release.
     #[inline(always)]
-    pub(super) fn advance(&mut self, count: u64) {
+    #[must_use]
+    pub(super) fn advance(&mut self, count: u64) -> bool {
         self.position += count;
-        if self.position - self.released >= self.shape.stride() {
-            self.release();
-        }
+        self.position >= self.release_at
     }
 
     /// What became of a subscriber whose record was not intact.
@@ -383,7 +362,8 @@ impl<D: ReadWords, C: WriteWords> WordSubscriber<D, C> {
                 // An intent that runs backwards is none.
                 let oldest = self.shape.oldest(self.data.load_acquire(INTENT)).max(self.position);
                 let missed = oldest - self.position;
-                (self.position, self.released) = (oldest, oldest);
+                self.position = oldest;
+                self.set_released(oldest);
                 self.tail_cached = oldest;
                 self.missed += missed;
                 TryRecvError::Lagged { missed }

@@ -3,14 +3,15 @@
 use core::marker::PhantomData;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use bytemuck::{Pod, Zeroable};
+use bytemuck::Pod;
 
 use crate::error::{SendError, TrySendError};
-use crate::storage::{HeapWords, ReadWords, WriteWords};
+use crate::storage::HeapWords;
 use crate::sync::{Arc, AtomicUsize, Ordering};
 use crate::wait::{Event, Wait};
 
 use super::publisher::{ClaimError, LagPolicy, PublisherCounts, WordClaim, WordPublisher};
+use super::raw::{Records, Slots};
 use super::receiver::Subscriber;
 use super::shape::{LogError, LogShape};
 use super::subscriber::{Seat, Start, WordSubscriber};
@@ -21,34 +22,6 @@ const WORD_BYTES: usize = 8;
 const fn record_words<T>() -> usize {
     assert!(size_of::<T>() > 0 && size_of::<T>().is_multiple_of(WORD_BYTES), "not whole words");
     size_of::<T>() / WORD_BYTES
-}
-
-#[inline(always)]
-fn write_message<T: Pod>(words: &impl WriteWords, start: usize, message: &T) {
-    let message = core::slice::from_ref(message);
-    if let Ok(message) = bytemuck::try_cast_slice::<T, u64>(message) {
-        words.write(start, message);
-        return;
-    }
-    let (chunks, _) = bytemuck::cast_slice::<T, u8>(message).as_chunks::<WORD_BYTES>();
-    for (offset, chunk) in chunks.iter().enumerate() {
-        words.store_relaxed(start + offset, u64::from_ne_bytes(*chunk));
-    }
-}
-
-#[inline(always)]
-pub(super) fn read_message<T: Pod>(words: &impl ReadWords, start: usize) -> T {
-    let mut message = <T as Zeroable>::zeroed();
-    let target = core::slice::from_mut(&mut message);
-    if let Ok(target) = bytemuck::try_cast_slice_mut::<T, u64>(target) {
-        words.read(start, target);
-        return message;
-    }
-    let (chunks, _) = bytemuck::cast_slice_mut::<T, u8>(target).as_chunks_mut::<WORD_BYTES>();
-    for (offset, chunk) in chunks.iter_mut().enumerate() {
-        *chunk = words.load_relaxed(start + offset).to_ne_bytes();
-    }
-    message
 }
 
 /// What all ends share.
@@ -123,6 +96,7 @@ pub fn channel_with<T: Pod + Send, W: Wait + Clone>(
     if subscribers_max > 0 {
         log.add_group(cursors.clone())?;
     }
+    let records = Records::new(&shape, &data);
     let shared = Arc::new(Shared {
         shape,
         policy,
@@ -133,7 +107,7 @@ pub fn channel_with<T: Pod + Send, W: Wait + Clone>(
         messages: Event::new(wait.clone()),
         room: Event::new(wait),
     });
-    let publisher = Publisher { log, shared: shared.clone(), messages: PhantomData };
+    let publisher = Publisher { log, records, shared: shared.clone() };
     Ok((publisher, Subscribers { shared, messages: PhantomData }))
 }
 
@@ -141,8 +115,8 @@ pub fn channel_with<T: Pod + Send, W: Wait + Clone>(
 #[derive(Debug)]
 pub struct Publisher<T: Pod + Send, W: Wait> {
     log: WordPublisher<HeapWords, HeapWords>,
+    records: Records<T>,
     shared: Arc<Shared<W>>,
-    messages: PhantomData<T>,
 }
 
 impl<T: Pod + Send, W: Wait> Publisher<T, W> {
@@ -159,9 +133,8 @@ impl<T: Pod + Send, W: Wait> Publisher<T, W> {
                 false => TrySendError::Full(message),
             });
         }
-        let Ok(mut claim) = self.log.claim(1) else { return Err(TrySendError::Full(message)) };
-        claim.put_with(|data, start| write_message(data, start, &message));
-        claim.commit();
+        self.records.slots().write(self.log.published(), &message);
+        self.log.publish(1);
         self.shared.messages.notify(u32::MAX);
         Ok(())
     }
@@ -182,6 +155,7 @@ impl<T: Pod + Send, W: Wait> Publisher<T, W> {
     ///
     /// No more is taken from the iterator than was sent, unless the iterator panics: then the
     /// messages of the last batch are lost.
+    #[inline]
     pub fn send_many(&mut self, messages: impl IntoIterator<Item = T>) -> usize {
         let mut messages = messages.into_iter();
         let batch_max = self.log.shape().stride();
@@ -193,16 +167,18 @@ impl<T: Pod + Send, W: Wait> Publisher<T, W> {
             if room < wanted {
                 room = self.find_room(wanted).min(wanted);
             }
-            let Ok(mut claim) = self.log.claim(room as usize) else { return sent };
+            let (slots, first) = (self.records.slots(), self.log.published());
+            let mut written = 0;
             for message in messages.by_ref().take(room as usize) {
-                claim.put_with(|data, start| write_message(data, start, &message));
+                slots.write(first + written, &message);
+                written += 1;
             }
-            let written = claim.commit();
             if written > 0 {
+                self.log.publish(written);
                 self.shared.messages.notify(u32::MAX);
             }
-            sent += written;
-            if written == 0 || (written as u64) < room {
+            sent += written as usize;
+            if written == 0 || written < room {
                 return sent;
             }
         }
@@ -215,7 +191,7 @@ impl<T: Pod + Send, W: Wait> Publisher<T, W> {
     #[inline]
     pub fn claim(&mut self, count: usize) -> Result<Claim<'_, T, W>, ClaimError> {
         let claim = self.log.claim(count)?;
-        Ok(Claim { claim, messages: &self.shared.messages, puts: PhantomData })
+        Ok(Claim { claim, slots: self.records.slots(), messages: &self.shared.messages })
     }
 
     /// Messages that the log holds at most.
@@ -241,6 +217,7 @@ impl<T: Pod + Send, W: Wait> Publisher<T, W> {
     /// Messages there is room for, after a look at the subscribers for `wanted`; none when nobody
     /// is left to receive them.
     #[cold]
+    #[inline(never)]
     fn find_room(&mut self, wanted: u64) -> u64 {
         if self.is_closed() {
             return 0;
@@ -275,8 +252,8 @@ impl<T: Pod + Send, W: Wait> Drop for Publisher<T, W> {
 #[must_use = "nothing is published before the commit"]
 pub struct Claim<'a, T: Pod + Send, W: Wait> {
     claim: WordClaim<'a, HeapWords, HeapWords>,
+    slots: Slots<'a, T>,
     messages: &'a Event<W>,
-    puts: PhantomData<T>,
 }
 
 impl<T: Pod + Send, W: Wait> Claim<'_, T, W> {
@@ -286,7 +263,7 @@ impl<T: Pod + Send, W: Wait> Claim<'_, T, W> {
     /// When the claim is full: its owner knows how many it asked for.
     #[inline]
     pub fn put(&mut self, message: T) {
-        self.claim.put_with(|data, start| write_message(data, start, &message));
+        self.claim.put_at(|position| self.slots.write(position, &message));
     }
 
     /// Messages that still fit.

@@ -183,3 +183,12 @@ impl KnownLane {
         is_untouched && self.lane.tail.load(Ordering::Relaxed) != head
     }
 }
+
+/// Why a lane gave nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Miss {
+    /// It is empty, or this consumer's turn is over.
+    Nothing,
+    /// Another consumer was quicker.
+    Lost,
+}

@@ -98,6 +98,5 @@ impl<T: Send, W: Wait> Drop for Counted<'_, T, W> {
     #[inline]
     fn drop(&mut self) {
         self.batch.ring.head += self.taken;
-        self.batch.left -= self.taken;
     }
 }

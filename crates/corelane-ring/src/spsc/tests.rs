@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 
 use super::*;
-use crate::error::RecvError;
+use crate::error::{RecvError, SendError};
+use crate::tests_waiting::{Kept, Meanwhile};
 use crate::wait::{Clock, SleepWord, Spin};
 
 /// Sleeps on a condition variable after two looks.
@@ -439,6 +440,161 @@ fn a_leaked_future_takes_no_wake_up() {
     let sleeper = thread::spawn(move || consumer.recv());
     producer.send(1).unwrap();
     assert_eq!(sleeper.join().unwrap(), Ok(1));
+}
+
+/// A ring of which one thread plays both ends.
+fn meanwhile(capacity: usize) -> (Producer<u64, Meanwhile>, Consumer<u64, Meanwhile>, Meanwhile) {
+    let wait = Meanwhile::default();
+    let (producer, consumer) = channel(capacity, wait.clone()).unwrap();
+    (producer, consumer, wait)
+}
+
+#[test]
+fn a_full_ring_sends_once_there_is_room() {
+    let (mut producer, consumer, wait) = meanwhile(1);
+    let consumer = Kept::new(consumer);
+    for value in 0..5 {
+        producer.send(value).unwrap();
+        let taker = consumer.clone();
+        wait.then(move || assert_eq!(taker.with(Consumer::try_recv), Ok(value)));
+        assert_eq!(producer.send(100 + value), Ok(()));
+        assert!(wait.is_done(), "it slept");
+        assert_eq!(consumer.with(Consumer::recv), Ok(100 + value));
+    }
+}
+
+#[test]
+fn an_end_that_goes_wakes_the_other_one() {
+    let (mut producer, consumer, wait) = meanwhile(1);
+    producer.send(1).unwrap();
+    wait.then(move || drop(consumer));
+    assert_eq!(producer.send(2), Err(SendError(2)));
+    assert!(wait.is_done());
+    let (producer, mut consumer, wait) = meanwhile(1);
+    wait.then(move || drop(producer));
+    assert_eq!(consumer.recv(), Err(RecvError));
+    assert!(wait.is_done());
+}
+
+#[test]
+fn an_empty_ring_receives_once_there_is_a_message() {
+    let (producer, mut consumer, wait) = meanwhile(2);
+    let producer = Kept::new(producer);
+    for value in 0..6 {
+        let sender = producer.clone();
+        wait.then(move || {
+            sender.with(|producer| match value % 3 {
+                0 => assert_eq!(producer.try_send(value), Ok(())),
+                1 => assert_eq!(producer.send_many([value]), 1),
+                _ => {
+                    let mut claim = producer.claim(1).unwrap();
+                    claim.put(value);
+                    assert_eq!(claim.commit(), 1);
+                }
+            });
+        });
+        assert_eq!(consumer.recv(), Ok(value));
+        assert!(wait.is_done(), "it slept");
+    }
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+fn a_timed_send_ends_with_room_with_time_or_with_the_consumer() {
+    let (mut producer, consumer, wait) = meanwhile(1);
+    assert_eq!(producer.send_timeout(1, SECOND), Ok(()));
+    assert_eq!(producer.send_timeout(2, SECOND), Err(TrySendError::Full(2)));
+    assert_eq!(wait.now(), SECOND);
+    let consumer = Kept::new(Some(consumer));
+    let taker = consumer.clone();
+    wait.then(move || assert_eq!(taker.with(|end| end.as_mut().unwrap().try_recv()), Ok(1)));
+    assert_eq!(producer.send_timeout(3, SECOND), Ok(()));
+    wait.then(move || drop(consumer.with(Option::take)));
+    assert_eq!(producer.send_timeout(4, SECOND), Err(TrySendError::Closed(4)));
+    assert_eq!((wait.now(), wait.is_done()), (SECOND, true));
+}
+
+#[test]
+fn a_timed_receive_ends_with_a_message_with_time_or_with_the_producer() {
+    let (mut producer, mut consumer, wait) = meanwhile(1);
+    producer.send(1).unwrap();
+    assert_eq!(consumer.recv_timeout(SECOND), Ok(1));
+    assert_eq!(consumer.recv_timeout(SECOND), Err(TryRecvError::Empty));
+    assert_eq!(wait.now(), SECOND);
+    let producer = Kept::new(Some(producer));
+    let sender = producer.clone();
+    wait.then(move || sender.with(|end| end.as_mut().unwrap().send(2).unwrap()));
+    assert_eq!(consumer.recv_timeout(SECOND), Ok(2));
+    wait.then(move || drop(producer.with(Option::take)));
+    assert_eq!(consumer.recv_timeout(SECOND), Err(TryRecvError::Closed));
+    assert_eq!((wait.now(), wait.is_done()), (SECOND, true));
+}
+
+/// The end of a wait that was given up leaves nobody behind who could be woken.
+#[test]
+fn a_dropped_send_future_leaves_no_waker() {
+    let (mut producer, mut consumer) = channel(1, Parked::new()).unwrap();
+    let (woken, waker) = counting_waker();
+    producer.send(1).unwrap();
+    assert!(pin!(producer.send_async(2)).poll(&mut Context::from_waker(&waker)).is_pending());
+    assert_eq!(Arc::strong_count(&woken), 2, "the waker here, and the count");
+    assert_eq!(consumer.try_recv(), Ok(1));
+    assert_eq!(woken.0.load(Ordering::SeqCst), 0);
+}
+
+#[test]
+fn a_commit_of_nothing_wakes_nobody() {
+    let (mut producer, mut consumer) = channel::<u8, _>(1, Parked::new()).unwrap();
+    let (woken, waker) = counting_waker();
+    let mut next = pin!(consumer.recv_async());
+    assert!(next.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    assert_eq!(producer.claim(1).unwrap().commit(), 0);
+    assert_eq!(woken.0.load(Ordering::SeqCst), 0);
+}
+
+/// Room of batches goes back every quarter of a lap, and when the ring is found empty.
+#[test]
+fn the_room_of_batches_goes_back_in_strides() {
+    let (mut producer, mut consumer) = channel(16, Spin).unwrap();
+    let room = |producer: &mut Producer<u64, Spin>| producer.claim(99).unwrap_err().free;
+    assert_eq!(producer.send_many(0..16), 16);
+    for expected in [0, 4, 4, 8] {
+        consumer.drain(2).consume();
+        assert_eq!(room(&mut producer), expected);
+    }
+    consumer.drain(7).consume();
+    assert_eq!(room(&mut producer), 15);
+    assert_eq!(consumer.drain(9).collect::<Vec<_>>(), [15]);
+    assert_eq!(room(&mut producer), 15, "one message is no quarter");
+    assert_eq!(consumer.try_recv(), Err(TryRecvError::Empty));
+    assert_eq!(room(&mut producer), 16);
+}
+
+#[test]
+fn a_message_that_panics_when_it_is_dropped_takes_no_other_along() {
+    #[derive(Debug)]
+    struct Planted {
+        panics: bool,
+        _count: Arc<()>,
+    }
+    impl Drop for Planted {
+        fn drop(&mut self) {
+            assert!(!self.panics, "as planned");
+        }
+    }
+    let count = Arc::new(());
+    let four = || [0, 1, 2, 3].map(|value| Planted { panics: value == 1, _count: count.clone() });
+    let (mut producer, consumer) = channel(4, Spin).unwrap();
+    let mut claim = producer.claim(4).unwrap();
+    four().into_iter().for_each(|message| claim.put(message));
+    let given_up = std::panic::AssertUnwindSafe(|| drop(claim));
+    assert!(std::panic::catch_unwind(given_up).is_err());
+    assert_eq!(Arc::strong_count(&count), 1);
+    assert_eq!(producer.send_many(four()), 4);
+    let ended = std::panic::AssertUnwindSafe(|| drop((producer, consumer)));
+    assert!(std::panic::catch_unwind(ended).is_err());
+    assert_eq!(Arc::strong_count(&count), 1);
 }
 
 /// With a strategy that never sleeps nobody wakes: the future asks to be polled again.

@@ -18,8 +18,8 @@ impl<T: Send, W: Wait> Producer<T, W> {
     /// # Errors
     /// - [`SendError`]: the consumer is gone; the message comes back.
     pub fn send(&mut self, message: T) -> Result<(), SendError<T>> {
-        if self.room_cached() == 0 && self.refresh() == 0 && !self.wait_for_room() {
-            return Err(SendError(message));
+        if self.room_cached() == 0 && self.refresh() == 0 {
+            self.wait_for_room();
         }
         self.try_send(message).map_err(|error| SendError(error.into_inner()))
     }
@@ -64,16 +64,13 @@ impl<T: Send, W: Wait> Producer<T, W> {
         self.shared.room.wait()
     }
 
-    /// False when the consumer is gone.
+    /// Waits until there is room or the consumer is gone.
     #[cold]
-    fn wait_for_room(&mut self) -> bool {
+    fn wait_for_room(&mut self) {
         let shared = self.shared.clone();
         // Of a future that was leaked: it must not be woken in this call's place.
         shared.room.forget(&mut self.ticket);
-        shared.room.wait_until(|| match (self.refresh(), self.is_closed()) {
-            (0, false) => None,
-            (room, _) => Some(room > 0),
-        })
+        shared.room.wait_until(|| (self.refresh() > 0 || self.is_closed()).then_some(()));
     }
 
     /// Sends the message if there is room; `None` leaves it where it is.

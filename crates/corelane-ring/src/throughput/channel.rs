@@ -34,6 +34,12 @@ impl Peer for Polling {
 }
 
 /// The sending end of a [`channel`].
+///
+/// It moves between threads and is not shared:
+/// ```compile_fail,E0277
+/// fn is_shared<T: Sync>() {}
+/// is_shared::<corelane_ring::throughput::ChannelProducer<corelane_ring::Spin>>();
+/// ```
 pub type ChannelProducer<W> = Producer<HeapWords, HeapWords, ConsumerLink<W>>;
 /// The receiving end of a [`channel`].
 pub type ChannelConsumer<W> = Consumer<HeapWords, HeapWords, ProducerLink<W>>;

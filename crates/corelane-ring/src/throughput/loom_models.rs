@@ -4,7 +4,7 @@
 use loom::thread;
 
 use super::*;
-use crate::{HeapWords, Spin};
+use crate::{HeapWords, ReadWords, Spin, WriteWords};
 
 type HeapProducer = Producer<HeapWords, HeapWords>;
 type HeapConsumer = Consumer<HeapWords, HeapWords>;
@@ -171,5 +171,43 @@ fn throughput_producer_notices_that_the_consumer_went() {
         }
         assert_eq!(producer.send(&[0; 24]), Err(ClaimError::Closed));
         receiver.join().expect("because the receiver does not panic");
+    });
+}
+
+/// What an end did before it went is done for the end that sees it gone: C13 and P13, P12 and C12.
+#[test]
+fn throughput_closing_orders() {
+    loom::model(|| {
+        let (mut producer, consumer) =
+            channel(CAPACITY, Spin).expect("because the capacity is valid");
+        let receipt = HeapWords::new(1);
+        let left = receipt.clone();
+        let receiver = thread::spawn(move || {
+            left.store_relaxed(0, 1);
+            drop(consumer);
+        });
+        for _ in 0..2 {
+            producer.try_send(&[0; 24]).expect("because there is room");
+        }
+        match producer.try_send(&[0; 24]) {
+            Err(ClaimError::Closed) => assert_eq!(receipt.load_relaxed(0), 1),
+            other => assert_eq!(other, Err(ClaimError::Full { capacity_bytes: CAPACITY })),
+        }
+        receiver.join().expect("because the receiver does not panic");
+    });
+    loom::model(|| {
+        let (producer, mut consumer) =
+            channel(CAPACITY, Spin).expect("because the capacity is valid");
+        let receipt = HeapWords::new(1);
+        let left = receipt.clone();
+        let sender = thread::spawn(move || {
+            left.store_relaxed(0, 1);
+            drop(producer);
+        });
+        match consumer.try_recv().map(|record| record.is_some()) {
+            Err(ReadError::Closed) => assert_eq!(receipt.load_relaxed(0), 1),
+            other => assert_eq!(other, Ok(false)),
+        }
+        sender.join().expect("because the sender does not panic");
     });
 }

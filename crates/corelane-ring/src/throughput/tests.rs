@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use super::frame::{Frame, Place, padding, parse};
 use super::*;
 use crate::raw_bytes::heap_sides_and_words;
+use crate::tests_waiting::{Kept, Meanwhile};
 use crate::wait::{SleepWord, Wait};
 use crate::{HeapWords, WriteWords};
 
@@ -419,6 +420,83 @@ fn ends_notice_that_the_other_is_gone() {
     let max = producer.payload_bytes_max();
     let refused = producer.send(&vec![0; max + 1]);
     assert_eq!(refused, Err(ClaimError::TooLong { length: max + 1, max }));
+}
+
+#[test]
+fn a_sleeping_consumer_is_woken_by_records_and_by_the_end() {
+    let wait = Meanwhile::default();
+    let (producer, mut consumer) = channel(64, wait.clone()).expect("because it is valid");
+    let producer = Kept::new(Some(producer));
+    for value in 0..4_u8 {
+        let sender = producer.clone();
+        wait.then(move || {
+            sender.with(|producer| {
+                let producer = producer.as_mut().expect("because it is there");
+                match value % 2 {
+                    0 => producer.send(&[value]).expect("because there is room"),
+                    _ => {
+                        let mut batch = producer.batch();
+                        batch.push(&[value]).expect("because there is room");
+                        batch.commit();
+                    }
+                }
+            });
+        });
+        let record = consumer.recv().expect("because the producer is there");
+        assert_eq!(record.bytes(), [value]);
+        record.consume();
+        assert!(wait.is_done(), "it slept");
+    }
+    wait.then(move || drop(producer.with(Option::take)));
+    assert!(matches!(consumer.recv(), Err(ReadError::Closed)));
+    assert!(wait.is_done());
+}
+
+#[test]
+fn a_sleeping_producer_is_woken_by_room_and_by_the_end() {
+    let wait = Meanwhile::default();
+    let (mut producer, consumer) = channel(64, wait.clone()).expect("because it is valid");
+    let consumer = Kept::new(Some(consumer));
+    for take in 0..3 {
+        while producer.try_send(&[0; 8]).is_ok() {}
+        let taker = consumer.clone();
+        wait.then(move || {
+            taker.with(|consumer| {
+                let consumer = consumer.as_mut().expect("because it is there");
+                if take == 0 {
+                    let mut batch = consumer.drain(9);
+                    while let Ok(Some(_)) = batch.take() {}
+                } else {
+                    while let Ok(Some(record)) = consumer.try_recv() {
+                        record.consume();
+                    }
+                }
+            });
+        });
+        assert_eq!(producer.send(&[1; 8]), Ok(()));
+        assert!(wait.is_done(), "it slept");
+    }
+    while producer.try_send(&[0; 8]).is_ok() {}
+    wait.then(move || drop(consumer.with(Option::take)));
+    assert_eq!(producer.send(&[1; 8]), Err(ClaimError::Closed));
+    assert!(wait.is_done());
+}
+
+/// Less than a quarter of a lap goes back when it is asked for, and wakes the producer.
+#[test]
+fn room_is_given_back_on_demand() {
+    let wait = Meanwhile::default();
+    let (mut producer, mut consumer) = channel(256, wait.clone()).expect("because it is valid");
+    while producer.try_send(&[0; 8]).is_ok() {}
+    let record = consumer.try_recv().expect("because no peer lies");
+    record.expect("because the ring is full").consume();
+    assert_eq!(producer.try_send(&[1; 8]), full(256));
+    wait.then(move || {
+        consumer.release();
+        core::mem::forget(consumer);
+    });
+    assert_eq!(producer.send(&[1; 8]), Ok(()));
+    assert!(wait.is_done(), "it slept");
 }
 
 /// An end may move to another thread; the compiler checks it.

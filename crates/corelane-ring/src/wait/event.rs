@@ -39,7 +39,11 @@ const CLAIM: u64 = 1 << COUNT_BITS;
 /// One registered future.
 const TASK: u64 = 1 << (2 * COUNT_BITS);
 /// Threads and futures that nobody was sent for.
-const UNCLAIMED: u64 = (COUNT_MAX * THREAD) | (COUNT_MAX * TASK);
+const UNCLAIMED: u64 = COUNT_MAX + COUNT_MAX * TASK;
+// Each count has bits of its own.
+const _: () = assert!(CLAIM == 0x0020_0000);
+const _: () = assert!(TASK == 0x0000_0400_0000_0000);
+const _: () = assert!(UNCLAIMED == 0x7fff_fc00_001f_ffff);
 /// Looks between two looks at the clock.
 const LOOKS_PER_CLOCK: u32 = 8;
 
@@ -188,9 +192,11 @@ impl<W: Wait> Event<W> {
         left: &mut impl FnMut() -> Option<Duration>,
     ) -> Option<R> {
         let epoch = &self.waiting.epoch;
-        // Before the announcement: a claim of this sleep changes the epoch after this.
+        // Before the announcement, which E4 keeps behind it: a claim of this sleep changes the epoch
+        // after this.
         let seen = epoch.load();
-        self.waiting.counts.fetch_add(THREAD, Ordering::AcqRel);
+        // No order is needed: the fence is the order.
+        self.waiting.counts.fetch_add(THREAD, Ordering::Relaxed);
         let announced = Announced(&self.waiting);
         self.wait.fence_sleeper();
         let answer = ready();
@@ -217,7 +223,9 @@ impl<W: Wait> Event<W> {
             (take(counts) > 0).then(|| counts - take(counts) * THREAD + take(counts) * CLAIM)
         };
         let counts = &self.waiting.counts;
-        if let Ok(before) = counts.fetch_update(Ordering::AcqRel, Ordering::Relaxed, claim) {
+        // E5: pairs with E6. With a full fence in front it would release anyhow; a strategy's own may
+        // be lighter.
+        if let Ok(before) = counts.fetch_update(Ordering::Release, Ordering::Relaxed, claim) {
             self.waiting.epoch.change();
             self.wait.wake(&self.waiting.epoch, take(before) as u32);
         }
@@ -229,7 +237,7 @@ impl<W: Wait> Event<W> {
         let limit = registered.min(count.into()) as u32;
         for woken in 0..limit {
             let Some(task) = self.with_tasks(|tasks, counts| {
-                tasks.pop().inspect(|_| _ = counts.fetch_sub(TASK, Ordering::AcqRel))
+                tasks.pop().inspect(|_| _ = counts.fetch_sub(TASK, Ordering::Relaxed))
             }) else {
                 return woken;
             };
@@ -244,7 +252,7 @@ impl<W: Wait> Event<W> {
         let replaced = self.with_tasks(|tasks, counts| {
             let (replaced, is_longer) = tasks.put(ticket, waker);
             if is_longer {
-                counts.fetch_add(TASK, Ordering::AcqRel);
+                counts.fetch_add(TASK, Ordering::Relaxed);
             }
             replaced
         });
@@ -254,11 +262,13 @@ impl<W: Wait> Event<W> {
     /// False when the future was woken already.
     fn withdraw(&self, id: u64) -> bool {
         let waker = self.with_tasks(|tasks, counts| {
-            tasks.remove(id).inspect(|_| _ = counts.fetch_sub(TASK, Ordering::AcqRel))
+            tasks.remove(id).inspect(|_| _ = counts.fetch_sub(TASK, Ordering::Relaxed))
         });
         waker.is_some()
     }
 
+    /// Futures are counted within the lock, which is their order; to those that look without it, the
+    /// fences are.
     fn with_tasks<R>(&self, change: impl FnOnce(&mut Tasks, &AtomicU64) -> R) -> R {
         change(&mut self.waiting.tasks.lock(), &self.waiting.counts)
     }
@@ -273,7 +283,8 @@ impl Drop for Announced<'_> {
             let is_claimed = (counts / CLAIM) & COUNT_MAX > 0;
             Some(counts - if is_claimed { CLAIM } else { THREAD })
         };
-        // Acquire, so that a claimed sleeper sees what it was woken for. It never fails.
-        let _ = self.0.counts.fetch_update(Ordering::AcqRel, Ordering::Relaxed, retract);
+        // E6: pairs with E5; who takes a claim off sees what it was made for, or nobody might see
+        // it: the one whose time is up does not look again. It never fails.
+        let _ = self.0.counts.fetch_update(Ordering::Acquire, Ordering::Relaxed, retract);
     }
 }

@@ -46,26 +46,33 @@ pub fn draw_topology(topology: &Topology, plan: Option<&Plan>, style: &RenderSty
 }
 
 fn header(topology: &Topology, page: &mut Page<'_>, style: &RenderStyle) {
-    let counts = [
+    let words = match style.is_compact() {
+        true => counts(topology).map(|(name, count)| format!("{count}{}", &name[..1])).join(" "),
+        false => count_words(topology),
+    };
+    page.line([Span::plain(words)]);
+}
+
+fn counts(topology: &Topology) -> [(&'static str, usize); 4] {
+    [
         ("package", topology.packages.len()),
         ("node", topology.nodes.len()),
         ("core", topology.cores.len()),
         ("thread", topology.threads.len()),
-    ];
-    let word = |(name, count): (&str, usize)| match (style.is_compact(), count) {
-        (true, _) => format!("{count}{}", &name[..1]),
-        (false, 1) => format!("{count} {name}"),
-        (false, _) => format!("{count} {name}s"),
-    };
-    let words: Vec<String> = counts.map(word).into();
-    let separator = if style.is_compact() { " " } else { ", " };
-    page.line([Span::plain(words.join(separator))]);
+    ]
 }
 
-type DomainKey = (usize, Option<usize>, Option<usize>);
+/// "1 package, 2 nodes, 8 cores, 16 threads".
+pub(super) fn count_words(topology: &Topology) -> String {
+    let plural = |count| if count == 1 { "" } else { "s" };
+    let word = |(name, count)| format!("{count} {name}{}", plural(count));
+    counts(topology).map(word).join(", ")
+}
+
+pub(super) type DomainKey = (usize, Option<usize>, Option<usize>);
 
 /// Core indices by package, node and cache domain. A core stands where its first thread does.
-fn domains(topology: &Topology) -> BTreeMap<DomainKey, Vec<usize>> {
+pub(super) fn domains(topology: &Topology) -> BTreeMap<DomainKey, Vec<usize>> {
     let mut domains: BTreeMap<DomainKey, Vec<usize>> = BTreeMap::new();
     for (index, core) in topology.cores.iter().enumerate() {
         if let Some(thread) = core.cpus.first().and_then(|cpu| topology.thread(cpu)) {
@@ -76,13 +83,13 @@ fn domains(topology: &Topology) -> BTreeMap<DomainKey, Vec<usize>> {
     domains
 }
 
-fn node_words(topology: &Topology, node: Option<usize>) -> String {
+pub(super) fn node_words(topology: &Topology, node: Option<usize>) -> String {
     let Some(node) = node.map(|i| &topology.nodes[i]) else { return "node unknown".to_owned() };
     let memory = node.memory_kib.map_or(String::new(), |kib| format!(", {}", size_words(kib)));
     format!("node {}{memory}", node.id)
 }
 
-fn cache_words(topology: &Topology, domain: Option<usize>) -> String {
+pub(super) fn cache_words(topology: &Topology, domain: Option<usize>) -> String {
     let Some(cache) = domain.map(|i| &topology.caches[i]) else {
         return "cache unknown".to_owned();
     };
@@ -90,8 +97,9 @@ fn cache_words(topology: &Topology, domain: Option<usize>) -> String {
     format!("L{}{size}", cache.level)
 }
 
-fn size_words(kib: u64) -> String {
+pub(super) fn size_words(kib: u64) -> String {
     match kib {
+        1024..10_240 if kib % 1024 == 0 => format!("{} MiB", kib / 1024),
         0..10_240 => format!("{kib} KiB"),
         10_240..10_485_760 => format!("{} MiB", kib / 1024),
         _ => format!("{} GiB", kib / (1024 * 1024)),
@@ -121,7 +129,7 @@ fn core_span(topology: &Topology, plan: Option<&Plan>, index: usize) -> Span {
 }
 
 /// "R0 W1,3 ctl", and counts when there are many.
-fn role_words(roles: &[Role]) -> String {
+pub(super) fn role_words(roles: &[Role]) -> String {
     let numbers = |of: fn(&Role) -> Option<usize>| CpuSet::from_iter(roles.iter().filter_map(of));
     let routers = numbers(|role| if let Role::Router(i) = role { Some(*i) } else { None });
     let workers = numbers(|role| if let Role::Worker(i) = role { Some(*i) } else { None });
@@ -153,6 +161,11 @@ fn footer(topology: &Topology, page: &mut Page<'_>) {
         kinds.iter().map(|kind| format!("{} {kind}", kind.letter())).collect();
     words.push(format!("kinds from: {}", topology.kinds_source));
     page.sentence("", "", &words.join(", "));
+    masks(topology, page);
+}
+
+/// Which CPUs may be used, and what could not be read.
+pub(super) fn masks(topology: &Topology, page: &mut Page<'_>) {
     page.sentence("", "  ", &format!("allowed cpus: {}", or_none(&topology.allowed)));
     if !topology.offline.is_empty() {
         page.sentence("", "  ", &format!("offline cpus: {}", topology.offline));
@@ -162,6 +175,6 @@ fn footer(topology: &Topology, page: &mut Page<'_>) {
     }
 }
 
-fn or_none(cpus: &CpuSet) -> String {
+pub(super) fn or_none(cpus: &CpuSet) -> String {
     if cpus.is_empty() { "none".to_owned() } else { cpus.to_string() }
 }

@@ -4,7 +4,7 @@
 
 use super::RenderStyle;
 use super::line::{Page, Span};
-use crate::{Cell, CellOrigin, LatencyMatrix};
+use crate::{Cell, CellOrigin, ClassSummary, LatencyMatrix};
 
 /// Grounds from near to far.
 const GROUNDS: [u8; 7] = [22, 28, 64, 100, 136, 130, 124];
@@ -37,15 +37,17 @@ pub fn draw_matrix(matrix: &LatencyMatrix, style: &RenderStyle) -> String {
     page.finish()
 }
 
-struct Scale {
+/// From the fastest to the slowest pair.
+pub(super) struct Scale {
     min: f64,
     max: f64,
 }
 
 impl Scale {
-    fn of(matrix: &LatencyMatrix) -> Option<Self> {
+    /// Nothing for a matrix without pairs.
+    pub(super) fn of(matrix: &LatencyMatrix) -> Option<Self> {
         let scale =
-            |scale: Option<Self>, class: &crate::ClassSummary| {
+            |scale: Option<Self>, class: &ClassSummary| {
                 let (min, max) = (class.one_way_ns_min, class.one_way_ns_max);
                 Some(scale.map_or(Self { min, max }, |s| Self {
                     min: s.min.min(min),
@@ -56,7 +58,7 @@ impl Scale {
     }
 
     /// 0 for the nearest, 6 for the farthest; logarithmic, as the steps of a hierarchy are.
-    fn step(&self, ns: f64) -> usize {
+    pub(super) fn step(&self, ns: f64) -> usize {
         let (min, ns) = (self.min.max(1.0), ns.max(1.0));
         let span = (self.max.max(1.0) / min).ln();
         // Less than a tenth apart is one colour: noise should not look like a border.
@@ -93,7 +95,8 @@ fn numbers(
     }
 }
 
-fn number_words(cell: &Cell) -> String {
+/// The nanoseconds; `~` marks a derived number.
+pub(super) fn number_words(cell: &Cell) -> String {
     let mark = if cell.origin == CellOrigin::Derived { "~" } else { "" };
     format!("{mark}{:.0}", cell.one_way_ns)
 }
@@ -125,19 +128,24 @@ fn shade(step: usize, style: &RenderStyle) -> Span {
 /// One line for each class: the legend of the map, and all there is when the map does not fit.
 fn classes(matrix: &LatencyMatrix, scale: &Scale, style: &RenderStyle, page: &mut Page<'_>) {
     for summary in matrix.classes() {
-        let class = summary.class;
-        let kinds = match (class.kind_fast.letter(), class.kind_slow.letter()) {
-            ('C', 'C') => String::new(),
-            (fast, slow) => format!(" {fast}-{slow}"),
-        };
-        let range = match summary.pairs_measured {
-            1 => "1 pair".to_owned(),
-            count => {
-                let (min, max) = (summary.one_way_ns_min, summary.one_way_ns_max);
-                format!("{min:.0} to {max:.0} in {count} pairs")
-            }
-        };
-        let text = format!("{}{kinds}: {:.0} ns, {range}", class.relation, summary.one_way_ns);
+        let text = class_words(summary);
         page.line([shade(scale.step(summary.one_way_ns), style), Span::plain(format!(" {text}"))]);
     }
+}
+
+/// "shared cache: 44 ns, 41 to 51 in 6 pairs".
+pub(super) fn class_words(summary: &ClassSummary) -> String {
+    let class = summary.class;
+    let kinds = match (class.kind_fast.letter(), class.kind_slow.letter()) {
+        ('C', 'C') => String::new(),
+        (fast, slow) => format!(" {fast}-{slow}"),
+    };
+    let range = match summary.pairs_measured {
+        1 => "1 pair".to_owned(),
+        count => {
+            let (min, max) = (summary.one_way_ns_min, summary.one_way_ns_max);
+            format!("{min:.0} to {max:.0} in {count} pairs")
+        }
+    };
+    format!("{}{kinds}: {:.0} ns, {range}", class.relation, summary.one_way_ns)
 }

@@ -1,16 +1,20 @@
-//! Draws topology, latencies and plan as text. Pure: returns strings, prints nothing, asks no
+//! Draws topology, latencies and plan as text, and the topology as an SVG. Pure: returns strings, prints nothing, asks no
 //! terminal; the caller states width, colour and character set.
 
+mod details;
 mod drawing;
 mod heatmap;
 mod line;
 mod placement;
+mod svg;
 #[cfg(test)]
 mod tests;
 
+pub use details::{draw_details, wrap_words};
 pub use drawing::draw_topology;
 pub use heatmap::draw_matrix;
 pub use placement::draw_plan;
+pub use svg::draw_svg;
 
 /// Below this many columns the drawings take their compact form.
 pub const COLUMNS_FULL_MIN: usize = 60;

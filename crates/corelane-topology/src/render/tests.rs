@@ -105,6 +105,18 @@ fn plan_gives_every_reason() {
     assert!(plan.assignments.iter().all(|a| drawn.contains(&a.because)), "{drawn}");
 }
 
+#[test]
+fn details_count_caches_and_name_memory_without_cpus() {
+    let far = "file=sys/devices/system/node/node7/meminfo Node 7 MemTotal: 16777216 kB\n";
+    let drawn = draw_details(&read(&(two_packages() + far)), &plain(100));
+    for line in
+        ["caches: 8 L2 of 2 MiB, 2 L3 of 32 MiB", "memory only: node 7, 16 GiB", "node 1: 21 10"]
+    {
+        assert!(drawn.contains(line), "{line} is missing in\n{drawn}");
+    }
+    assert_eq!(draw_details(&read("allowed=3\n"), &plain(100)), "");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
@@ -123,6 +135,8 @@ proptest! {
             draw_topology(&topology, Some(&plan), &style),
             draw_matrix(&matrix(&topology, 12), &style),
             draw_plan(&plan, &style),
+            draw_details(&topology, &style),
+            wrap_words("some words that are too long for one line", &style),
         ] {
             for line in drawn.lines() {
                 prop_assert!(width(line) <= columns, "{} columns: {:?}", columns, line);

@@ -1,7 +1,10 @@
-//! Phase 2: a node with pinned routers, and the worker processes that attach to it.
+//! A node with pinned routers, the worker processes that attach to it, and the source of questions
+//! within this process. `demo` and `run` are built on it.
 
 use std::{
-    env, fs,
+    env,
+    ffi::OsString,
+    fs,
     ops::Range,
     os::unix::fs::{DirBuilderExt, MetadataExt},
     path::{Path, PathBuf},
@@ -20,42 +23,65 @@ use corelane_shm::{
 use corelane_topology::{Role, pin_current_thread_to};
 use corelane_transport::{AgentId, EventCount, LaneShape};
 
-use super::{DemoArgs, LANE_SLOTS, SLOT_LINES, digits, machine::Machine, worker::WorkerArgs};
-use crate::{error::CliError, interrupt::Interrupt};
+use crate::{error::CliError, interrupt::Interrupt, machine::Machine};
 
 /// Address of the first agent; 0 stays free, so that a zeroed envelope reaches nobody.
-const AGENT_FIRST: u32 = 1;
-/// How long a worker may take to attach before the demo gives up on it.
+pub(crate) const AGENT_FIRST: u32 = 1;
+/// How long a worker may take to attach before a command gives up on it.
 const ATTACH_PATIENCE: Duration = Duration::from_secs(60);
 
+/// What a fabric is to be.
+pub(crate) struct FabricRequest {
+    /// The command that asks for it.
+    pub(crate) command: &'static str,
+    /// Path of the node's socket, from [`socket_path`].
+    pub(crate) socket: PathBuf,
+    /// The worker processes; their agents follow each other from [`AGENT_FIRST`] on.
+    pub(crate) workers: Vec<WorkerRequest>,
+    pub(crate) lanes: LaneShape,
+    pub(crate) supervision: SupervisorConfig,
+    /// Feature of the questions of this process.
+    pub(crate) feature: u32,
+    /// Questions of this process that may be open at once.
+    pub(crate) open_max: u32,
+}
+
+/// One worker process.
+pub(crate) struct WorkerRequest {
+    /// Arguments of this program that make it the worker.
+    pub(crate) args: Vec<OsString>,
+    /// Addresses of its agents.
+    pub(crate) agents: Range<u32>,
+}
+
 /// A running fabric and the source of questions within this process.
-pub(super) struct Fabric {
+pub(crate) struct Fabric {
     node: Node,
     pidfds: Vec<Option<PidFd>>,
     news: EventCount,
     events: mpsc::Receiver<NodeEvent>,
-    pub(super) asker: Asker,
+    pub(crate) asker: Asker,
     /// Agents of each worker.
-    pub(super) workers: Vec<Range<u32>>,
+    pub(crate) workers: Vec<Range<u32>>,
     /// Process of each worker.
-    pub(super) pids: Vec<u32>,
+    pub(crate) pids: Vec<u32>,
     /// Time from the node's start until the last worker was attached.
-    pub(super) attach_time: Duration,
+    pub(crate) attach_time: Duration,
 }
 
 impl Fabric {
-    pub(super) fn start(
-        args: &DemoArgs,
-        socket: PathBuf,
+    pub(crate) fn start(
+        request: FabricRequest,
         machine: &Machine,
         interrupt: &Interrupt,
     ) -> anyhow::Result<Self> {
-        let workers = split(args.agents, args.workers);
+        let FabricRequest { command, socket, workers, lanes, supervision, feature, open_max } =
+            request;
         let program = env::current_exe().map_err(CliError::OwnProgram)?;
-        let spec = |(index, agents): (usize, &Range<u32>)| WorkerSpec {
+        let spec = |worker: &WorkerRequest| WorkerSpec {
             program: program.clone(),
-            args: WorkerArgs::of(machine, Role::Worker(index)).to_command_line(),
-            agents: agents.clone(),
+            args: worker.args.clone(),
+            agents: worker.agents.clone(),
         };
         let router = |index| RouterPlace {
             cpus: machine.cpus(Role::Router(index)),
@@ -64,41 +90,48 @@ impl Fabric {
         let config = NodeConfig {
             socket,
             routers: (0..machine.request.routers).map(router).collect(),
-            lanes: LaneShape::new(LANE_SLOTS, SLOT_LINES)?,
-            workers: workers.iter().enumerate().map(spec).collect(),
-            supervision: SupervisorConfig::default(),
+            lanes,
+            workers: workers.iter().map(spec).collect(),
+            supervision,
         };
         let started = Instant::now();
         let (sender, events) = mpsc::channel();
         let news = EventCount::new().context("what events ring at cannot be made")?;
         let ringer = news.clone();
         let node = Node::start(config, move |event| {
-            // The demo may have ended already.
+            // The command may have ended already.
             let _ = sender.send(event);
             ringer.raise();
         })
         .context("node cannot start")?;
-        let source = AGENT_FIRST + args.agents;
+        let source = workers.last().map_or(AGENT_FIRST, |worker| worker.agents.end);
+        let workers: Vec<_> = workers.into_iter().map(|worker| worker.agents).collect();
         let endpoint = node.attach_local(source..source + 1)?;
-        let asker = Asker::new(AgentId(source), digits::FEATURE, endpoint, digits::OPEN_MAX);
+        let asker = Asker::new(AgentId(source), feature, endpoint, open_max);
         let (pids, pidfds) = (vec![0; workers.len()], workers.iter().map(|_| None).collect());
         let attach_time = Duration::ZERO;
         let mut fabric = Self { node, pidfds, news, events, asker, workers, pids, attach_time };
-        fabric.await_workers(started, interrupt)?;
+        fabric.await_workers(command, started, ATTACH_PATIENCE, interrupt)?;
         if let Some(cpus) = machine.cpus(Role::Control) {
             pin_current_thread_to(&cpus)?;
         }
         Ok(fabric)
     }
 
-    fn await_workers(&mut self, started: Instant, interrupt: &Interrupt) -> anyhow::Result<()> {
+    pub(crate) fn await_workers(
+        &mut self,
+        command: &'static str,
+        started: Instant,
+        patience: Duration,
+        interrupt: &Interrupt,
+    ) -> anyhow::Result<()> {
         while self.pids.contains(&0) {
             interrupt.check()?;
             match self.event(Duration::from_millis(50))? {
                 Some(NodeEvent::Up { client, pid, .. }) => _ = self.note_up(client, pid),
                 Some(NodeEvent::Refused { reason }) => eprintln!("corelane: {reason}"),
-                _ if started.elapsed() > ATTACH_PATIENCE => {
-                    bail!(CliError::NotAttached { seconds: ATTACH_PATIENCE.as_secs() })
+                _ if started.elapsed() > patience => {
+                    bail!(CliError::NotAttached { command, seconds: patience.as_secs() })
                 }
                 _ => {}
             }
@@ -108,7 +141,7 @@ impl Fabric {
     }
 
     /// The next event of the node, if one comes in time; an error when the workers are given up.
-    pub(super) fn event(&mut self, timeout: Duration) -> anyhow::Result<Option<NodeEvent>> {
+    pub(crate) fn event(&mut self, timeout: Duration) -> anyhow::Result<Option<NodeEvent>> {
         match self.events.recv_timeout(timeout) {
             Ok(NodeEvent::Escalated { reason }) => bail!(CliError::Escalated { reason }),
             Ok(event) => Ok(Some(event)),
@@ -118,50 +151,55 @@ impl Fabric {
     }
 
     /// How many events the node has told so far.
-    pub(super) fn events_seen(&self) -> u64 {
+    pub(crate) fn events_seen(&self) -> u64 {
         self.news.now()
     }
 
+    /// What other threads raise to end a sleep of this one.
+    pub(crate) fn news(&self) -> EventCount {
+        self.news.clone()
+    }
+
     /// Sleeps until an answer arrives, an event came after `events_seen`, or the time is up.
-    pub(super) fn sleep(&mut self, events_seen: u64, timeout: Duration) -> anyhow::Result<()> {
+    pub(crate) fn sleep(&mut self, events_seen: u64, timeout: Duration) -> anyhow::Result<()> {
         Ok(self.asker.endpoint().sleep(Some(self.news.waiter(events_seen)), timeout)?)
     }
 
     /// Sends a command to the agents of all workers.
-    pub(super) fn command(&self, command: Command) {
+    pub(crate) fn command(&self, command: Command) {
         self.node.command(None, command);
     }
 
     /// Kills a worker with SIGKILL, at once: through its pidfd, so that it can be no other process.
-    pub(super) fn kill(&self, worker: usize) -> anyhow::Result<()> {
+    pub(crate) fn kill(&self, worker: usize) -> anyhow::Result<()> {
         let pidfd = self.pidfds[worker].as_ref().ok_or(CliError::NotRunning { worker })?;
         Ok(pidfd.kill(Signal::KILL)?)
     }
 
     /// Notes the process of a worker's new generation; returns the one before.
-    pub(super) fn note_up(&mut self, client: ClientId, pid: u32) -> u32 {
+    pub(crate) fn note_up(&mut self, client: ClientId, pid: u32) -> u32 {
         let worker = client.0 as usize;
         // A process that died meanwhile has no pidfd; its Down is on the way.
         self.pidfds[worker] = PidFd::open(pid).ok();
         std::mem::replace(&mut self.pids[worker], pid)
     }
 
-    pub(super) fn agents(&self) -> Range<u32> {
+    pub(crate) fn agents(&self) -> Range<u32> {
         AGENT_FIRST..self.workers.last().map_or(AGENT_FIRST, |range| range.end)
     }
 
     /// The worker that hosts an agent.
-    pub(super) fn home(&self, agent: AgentId) -> usize {
+    pub(crate) fn home(&self, agent: AgentId) -> usize {
         let ends = self.workers.iter();
         ends.take_while(|range| range.end <= agent.0).count()
     }
 
-    pub(super) fn totals(&self) -> RouterTotals {
+    pub(crate) fn totals(&self) -> RouterTotals {
         self.node.totals()
     }
 
     /// Stops workers, then routers; returns what the routers counted.
-    pub(super) fn stop(self) -> RouterTotals {
+    pub(crate) fn stop(self) -> RouterTotals {
         let totals = self.node.totals();
         drop(self.node);
         totals
@@ -169,7 +207,7 @@ impl Fabric {
 }
 
 /// Deals `agents` out to `workers`, as evenly as it goes.
-fn split(agents: u32, workers: u32) -> Vec<Range<u32>> {
+pub(crate) fn split(agents: u32, workers: u32) -> Vec<Range<u32>> {
     let bound = |index: u32| {
         AGENT_FIRST + (u64::from(agents) * u64::from(index) / u64::from(workers)) as u32
     };
@@ -177,7 +215,7 @@ fn split(agents: u32, workers: u32) -> Vec<Range<u32>> {
 }
 
 /// A socket of this process in a folder of the user's own; sockets of dead runs are removed.
-pub(super) fn socket_path() -> anyhow::Result<PathBuf> {
+pub(crate) fn socket_path(command: &str) -> anyhow::Result<PathBuf> {
     let folder = match env::var_os("XDG_RUNTIME_DIR").filter(|folder| !folder.is_empty()) {
         Some(folder) => PathBuf::from(folder).join("corelane"),
         None => {
@@ -192,7 +230,7 @@ pub(super) fn socket_path() -> anyhow::Result<PathBuf> {
         .map_err(|source| CliError::SocketFolder { folder: folder.clone(), source })?;
     check_folder(&folder)?;
     remove_stale(&folder);
-    Ok(folder.join(format!("demo-{}.sock", std::process::id())))
+    Ok(folder.join(format!("{command}-{}.sock", std::process::id())))
 }
 
 /// In a folder that others can write to, somebody else's socket could take the place of ours.
@@ -220,6 +258,54 @@ fn remove_stale(folder: &Path) {
             // Another run may be doing the same at this moment.
             let _ = fs::remove_file(&path);
         }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod testing {
+    //! A fabric without worker processes, whose events a test makes up.
+
+    use corelane_agent::{Agent, Worker};
+    use corelane_transport::{Endpoint, WaitPolicy};
+
+    use super::*;
+
+    /// A node in this process with one address for a worker, whose end of the lanes comes with it.
+    pub(crate) fn fabric() -> (Fabric, mpsc::Sender<NodeEvent>, Endpoint, tempfile::TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let config = NodeConfig {
+            socket: folder.path().join("node.sock"),
+            routers: vec![RouterPlace { cpus: None, wait: WaitPolicy::SHARED }],
+            lanes: LaneShape::new(16, 2).unwrap(),
+            workers: vec![],
+            supervision: SupervisorConfig::default(),
+        };
+        let node = Node::start(config, |_| {}).unwrap();
+        let worker = node.attach_local(AGENT_FIRST..AGENT_FIRST + 1).unwrap();
+        let source = AgentId(AGENT_FIRST + 1);
+        let endpoint = node.attach_local(source.0..source.0 + 1).unwrap();
+        let (sender, events) = mpsc::channel();
+        let workers = [AGENT_FIRST..AGENT_FIRST + 1].to_vec();
+        let fabric = Fabric {
+            node,
+            pidfds: vec![None],
+            news: EventCount::new().unwrap(),
+            events,
+            asker: Asker::new(source, 1, endpoint, 64),
+            workers,
+            pids: vec![0],
+            attach_time: Duration::ZERO,
+        };
+        (fabric, sender, worker, folder)
+    }
+
+    /// Hosts an agent until the process ends.
+    pub(crate) fn host(worker: Endpoint, agent: impl Agent + Send + 'static) {
+        std::thread::spawn(move || {
+            let agents: Vec<Box<dyn Agent>> = vec![Box::new(agent)];
+            let worker = Worker::new(worker, AgentId(AGENT_FIRST), agents, Box::new(|_| {}));
+            worker.unwrap().run(WaitPolicy::SHARED)
+        });
     }
 }
 

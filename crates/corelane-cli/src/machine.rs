@@ -1,4 +1,4 @@
-//! Phase 1: read the machine, measure it, choose cores.
+//! Read the machine, measure it, choose cores.
 
 use anyhow::Context;
 use corelane_topology::{
@@ -8,30 +8,47 @@ use corelane_topology::{
 use corelane_transport::WaitPolicy;
 use serde::Serialize;
 
-use super::DemoArgs;
-use crate::{interrupt::Interrupt, terminal};
+use crate::{error::CliError, interrupt::Interrupt, terminal};
 
 /// The machine and what was decided for it.
-pub(super) struct Machine {
-    pub(super) topology: Topology,
-    pub(super) matrix: LatencyMatrix,
-    pub(super) request: PlanRequest,
-    pub(super) request_because: String,
-    pub(super) plan: Plan,
+pub(crate) struct Machine {
+    pub(crate) topology: Topology,
+    pub(crate) matrix: LatencyMatrix,
+    pub(crate) request: PlanRequest,
+    pub(crate) request_because: String,
+    pub(crate) plan: Plan,
     is_floating: bool,
 }
 
 /// What a reader needs to compare two runs.
 #[derive(Debug, Clone, Serialize)]
-pub(super) struct Fingerprint {
+pub(crate) struct Fingerprint {
     allowed_cpus: String,
     cores: usize,
     numa_nodes: usize,
     unknown: Vec<String>,
 }
 
-pub(super) fn look(args: &DemoArgs, interrupt: &Interrupt) -> anyhow::Result<Machine> {
-    let topology = Topology::read(&SysRoot::default()).context("machine cannot be read")?;
+/// What the user wants of the machine.
+pub(crate) struct Wanted<'a> {
+    /// Router threads; without it the machine decides.
+    pub(crate) routers: Option<u32>,
+    pub(crate) workers: u32,
+    pub(crate) is_floating: bool,
+    /// The CPUs to choose from; without it, all that are allowed.
+    pub(crate) cpus: Option<&'a CpuSet>,
+}
+
+pub(crate) fn look(wanted: &Wanted<'_>, interrupt: &Interrupt) -> anyhow::Result<Machine> {
+    let mut topology = Topology::read(&SysRoot::default()).context("machine cannot be read")?;
+    if let Some(cpus) = wanted.cpus {
+        let allowed = topology.allowed.intersection(cpus);
+        if allowed.is_empty() {
+            let (asked, allowed) = (cpus.clone(), topology.allowed);
+            return Err(CliError::NoCpus { asked, allowed }.into());
+        }
+        topology.allowed = allowed;
+    }
     let suggested = Plan::default_request(&topology);
     let bar = terminal::bar(0, "measuring");
     let matrix = measure_matrix(&topology, &PingPongOptions::default(), |step| {
@@ -41,26 +58,26 @@ pub(super) fn look(args: &DemoArgs, interrupt: &Interrupt) -> anyhow::Result<Mac
     .context("cores cannot be measured")?;
     bar.finish_and_clear();
     interrupt.check()?;
-    let routers = args.routers.map_or(suggested.request.routers, |routers| routers as usize);
-    let request = PlanRequest { routers, workers: args.workers as usize, control_threads: 1 };
-    let request_because = match args.routers {
-        Some(_) => "the command line says so".to_owned(),
+    let routers = wanted.routers.map_or(suggested.request.routers, |routers| routers as usize);
+    let request = PlanRequest { routers, workers: wanted.workers as usize, control_threads: 1 };
+    let request_because = match wanted.routers {
+        Some(_) => "it was asked for".to_owned(),
         None => suggested.because,
     };
     let plan = plan(&topology, Some(&matrix), &request);
-    let is_floating = args.floating;
+    let is_floating = wanted.is_floating;
     Ok(Machine { topology, matrix, request, request_because, plan, is_floating })
 }
 
 impl Machine {
     /// Where a role runs; `None` when it floats.
-    pub(super) fn cpus(&self, role: Role) -> Option<CpuSet> {
+    pub(crate) fn cpus(&self, role: Role) -> Option<CpuSet> {
         let assignment = self.plan.assignment(role).filter(|_| !self.is_floating)?;
         Some(assignment.cpus.clone()).filter(|cpus| !cpus.is_empty())
     }
 
     /// How the thread of a role waits: it spins only when nobody needs its core.
-    pub(super) fn wait(&self, role: Role) -> WaitPolicy {
+    pub(crate) fn wait(&self, role: Role) -> WaitPolicy {
         WaitPolicy::for_core(self.has_core(role))
     }
 
@@ -83,14 +100,14 @@ impl Machine {
     }
 
     /// Whether some thread of the load phase has to share its core.
-    pub(super) fn must_yield(&self) -> bool {
+    pub(crate) fn must_yield(&self) -> bool {
         let routers = (0..self.request.routers).map(Role::Router);
         let workers = (0..self.request.workers).map(Role::Worker);
         !routers.chain(workers).all(|role| self.has_core(role))
     }
 
     /// The bare ping-pong between the first router's core and the first worker's, measured now.
-    pub(super) fn pingpong_beside_routers(&self) -> anyhow::Result<PingPong> {
+    pub(crate) fn pingpong_beside_routers(&self) -> anyhow::Result<PingPong> {
         let options = PingPongOptions::default();
         let cpu = |role| self.cpus(role).and_then(|cpus| cpus.first());
         let measured = match (cpu(Role::Router(0)), cpu(Role::Worker(0))) {
@@ -100,12 +117,26 @@ impl Machine {
         measured.context("bare ping-pong cannot be measured")
     }
 
-    pub(super) fn fingerprint(&self) -> Fingerprint {
+    pub(crate) fn fingerprint(&self) -> Fingerprint {
         Fingerprint {
             allowed_cpus: self.topology.allowed.to_string(),
             cores: self.topology.allowed_cores(),
             numa_nodes: self.topology.nodes.len(),
             unknown: self.topology.unknown.clone(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cpus_that_are_not_allowed_are_refused() {
+        let (cpus, interrupt) = (CpuSet::single(9_999), Interrupt::install().unwrap());
+        let cpus = Some(&cpus);
+        let wanted = Wanted { routers: None, workers: 1, is_floating: false, cpus };
+        let error = look(&wanted, &interrupt).err().expect("no machine has so many");
+        assert_eq!(error.downcast::<CliError>().unwrap().code(), "CL-1133");
     }
 }

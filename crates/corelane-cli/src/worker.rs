@@ -1,6 +1,6 @@
 //! The worker process: attaches to the node that started it and hosts its agents.
 
-use std::{cell::RefCell, ffi::OsString, path::PathBuf, process, rc::Rc, str::FromStr, thread};
+use std::{ffi::OsString, path::PathBuf, process, str::FromStr, thread};
 
 use anyhow::Context;
 use clap::Args;
@@ -10,16 +10,11 @@ use corelane_infer::{
     Backend, Choice, Decision, InferConfig, ModelSource, Program, Request, Snapshot, choose,
 };
 use corelane_node::{Client, Link};
-use corelane_plugin::{ModelAgent, ModelService};
+use corelane_plugin::ModelService;
 use corelane_topology::{CpuSet, Role, pin_current_thread_to};
 use corelane_transport::WaitPolicy;
 
-use super::{
-    assets,
-    exchange::{ExchangeAgent, ExchangeStats},
-    machine::Machine,
-};
-use crate::{Exit, error::CliError};
+use crate::{Exit, demo, error::CliError, machine::Machine};
 
 /// Exit code of a worker whose node is gone.
 const NODE_GONE: i32 = 1;
@@ -40,7 +35,7 @@ pub(crate) struct WorkerArgs {
 
 impl WorkerArgs {
     /// What a role's worker is started with; the node adds the socket.
-    pub(super) fn of(machine: &Machine, role: Role) -> Self {
+    pub(crate) fn of(machine: &Machine, role: Role) -> Self {
         Self {
             socket: PathBuf::new(),
             cpus: machine.cpus(role).map(|cpus| cpus.to_string()),
@@ -48,7 +43,7 @@ impl WorkerArgs {
         }
     }
 
-    pub(super) fn to_command_line(&self) -> Vec<OsString> {
+    pub(crate) fn to_command_line(&self) -> Vec<OsString> {
         let mut line = vec![OsString::from("worker")];
         if let Some(cpus) = &self.cpus {
             line.extend(["--cpus".into(), cpus.into()]);
@@ -67,13 +62,9 @@ pub(crate) fn work(args: &WorkerArgs) -> anyhow::Result<Exit> {
         pin_current_thread_to(&cpus).context("worker cannot be pinned")?;
     }
     // Load before attaching: whoever attaches is ready to answer.
-    let service = Rc::new(RefCell::new(load_model()?));
+    let agents = demo::agents()?;
     let (client, endpoint) = Client::attach(&args.socket)?;
-    let stats = Rc::new(RefCell::new(ExchangeStats::default()));
-    let agent = |_| -> Box<dyn Agent> {
-        Box::new(ExchangeAgent::new(ModelAgent::new(service.clone()), stats.clone()))
-    };
-    let agents = (0..client.welcome().agent_count).map(agent).collect();
+    let agents = agents(client.welcome().agent_count);
     let reporter = Box::new(client.reporter());
     let worker = Worker::new(endpoint, client.agent_first(), agents, reporter)?;
     let handle = worker.handle();
@@ -97,11 +88,13 @@ fn chosen(decision: &Decision) -> Result<&Choice, CliError> {
     decision.chosen.as_ref().ok_or_else(no_device)
 }
 
-/// Loads the digits model on the device that the policy chooses.
-fn load_model() -> anyhow::Result<ModelService> {
+/// Makes as many agents as the node says, once it has said so.
+pub(crate) type MakeAgents = Box<dyn FnOnce(u32) -> Vec<Box<dyn Agent>>>;
+
+/// Loads a model on the device that the policy chooses.
+pub(crate) fn load_model(bytes: &[u8]) -> anyhow::Result<ModelService> {
     let config = InferConfig::default();
     let backend = TractBackend::new(&config);
-    let bytes = assets::model()?;
     let snapshot = |device| Snapshot {
         device,
         unavailable: None,

@@ -437,6 +437,7 @@ fn what_cannot_be_is_refused() {
         ("--plan --workers 1025", 2, "0..=1024"),
         ("--svg -", 2, "goes to a file"),
         ("--svg /nonexistent/machine.svg", 1, "/nonexistent/machine.svg"),
+        ("--svg /nonexistent/machine.svg", 1, "error[CL-1171]"),
         ("--speed", 2, "--help"),
     ];
     for (arguments, code, expected) in cases {

@@ -35,9 +35,8 @@ mod tests {
         let refused = around(&path, || ()).unwrap_err();
         assert_eq!(code(refused).unwrap(), "CL-1146");
         drop(other);
-        // Nothing runs long enough for a sample.
-        let empty = around(&path, || ()).unwrap_err();
-        assert_eq!(code(empty).unwrap(), "CL-1147");
+        let unwritten = around(Path::new("/dev/full"), || ()).unwrap_err();
+        assert_eq!(code(unwritten).unwrap(), "CL-1147");
         std::fs::remove_file(path).unwrap();
     }
 }

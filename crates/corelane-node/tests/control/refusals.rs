@@ -25,7 +25,6 @@ fn hello_with(field: &str, value: Value) -> Value {
 fn strangers_are_refused_in_readable_words_and_the_node_goes_on() {
     let hosted = Hosted::with_worker(GOOD_WORKER);
     hosted.assert_up(1);
-    // The broken ones are CL-0826 where the client is one of ours.
     let cases = [
         (hello_with("layout_version", json!(99)), "layout-version: ", "memory layout version=99"),
         (hello_with("layout_hash", json!("00ff")), "layout-hash: ", "memory layout hash=00ff"),

@@ -156,6 +156,7 @@ fn a_baseline_that_says_nothing_about_this_run_is_refused() {
         assert_eq!(ended.code(), 1, "{}", ended.stderr);
         assert!(ended.stderr.contains(expected), "no {expected:?} in\n{}", ended.stderr);
     };
+    refused(&format!("{options} --baseline none"), "error[CL-1141]");
     refused(&format!("{options} --baseline none"), "make it with --save none");
     assert_eq!(run(&place, &format!("{options} --save other")).code(), 0);
     refused(&format!("latency --payload 8 {SHORT} --baseline other"), "has no row of this run");
@@ -208,7 +209,12 @@ fn a_busy_machine_is_refused_before_anything_is_measured() {
     let loops: Vec<_> = loops.collect();
     let ended = run(&place, "throughput --payload 8 --threads 2 --passes 2 --pass-ms 60");
     assert_eq!((ended.code(), ended.stdout.as_str()), (4, ""), "{}", ended.stderr);
-    for part in ["too noisy", "before the first pass, other processes used", "--allow-noise"] {
+    for part in [
+        "error[CL-0922]",
+        "too noisy",
+        "before the first pass, other processes used",
+        "--allow-noise",
+    ] {
         assert!(ended.stderr.contains(part), "no {part:?} in\n{}", ended.stderr);
     }
     drop(loops);
@@ -255,6 +261,7 @@ fn a_page_that_cannot_be_written_is_refused_before_anything_is_measured() {
     let place = Place::new();
     let ended = run(&place, "compare --html /nonexistent/page.html --passes 1000 --pass-ms 10000");
     assert_eq!((ended.code(), ended.stdout.as_str()), (1, ""), "{}", ended.stderr);
+    assert!(ended.stderr.starts_with("corelane: error[CL-1144]: "), "{}", ended.stderr);
     assert!(ended.stderr.contains("/nonexistent/page.html"), "{}", ended.stderr);
 }
 

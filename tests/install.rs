@@ -161,7 +161,9 @@ fn pages_that_cannot_be_written_are_an_error_with_a_remedy() {
     let folder = file.join("man");
     let ended = run(&place, &["man", "--output", folder.to_str().unwrap()]);
     assert_eq!((ended.code(), ended.stdout.as_str()), (1, ""), "{}", ended.stderr);
-    for part in ["manual cannot be written", "name a folder", folder.to_str().unwrap()] {
+    for part in
+        ["error[CL-1180]: manual cannot be written", "name a folder", folder.to_str().unwrap()]
+    {
         assert!(ended.stderr.contains(part), "no {part:?} in\n{}", ended.stderr);
     }
 }

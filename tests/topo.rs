@@ -399,7 +399,7 @@ fn a_folder_without_a_machine_is_an_error_with_a_remedy() {
     let place = Place::new();
     let ended = run(&place, &format!("--sys {}", place.runtime_folder().display()));
     assert_eq!((ended.code(), ended.stdout.as_str()), (1, ""), "{}", ended.stderr);
-    for part in ["no cpu is found under", "sys/devices/system/cpu"] {
+    for part in ["error[CL-1170]: no cpu is found under", "sys/devices/system/cpu"] {
         assert!(ended.stderr.contains(part), "no {part:?} in\n{}", ended.stderr);
     }
     let broken = place.runtime_folder().join("broken");
@@ -437,6 +437,7 @@ fn what_cannot_be_is_refused() {
         ("--plan --workers 1025", 2, "0..=1024"),
         ("--svg -", 2, "goes to a file"),
         ("--svg /nonexistent/machine.svg", 1, "/nonexistent/machine.svg"),
+        ("--svg /nonexistent/machine.svg", 1, "error[CL-1171]"),
         ("--speed", 2, "--help"),
     ];
     for (arguments, code, expected) in cases {

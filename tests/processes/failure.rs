@@ -53,7 +53,7 @@ fn a_worker_that_is_killed_from_outside_during_the_load_is_an_error_and_not_a_ha
     rustix::process::kill_process(worker, Signal::KILL).expect("it lives");
     let ended = demo.wait();
     assert_eq!((ended.code(), ended.stdout.as_str()), (1, ""));
-    assert!(ended.stderr.starts_with("corelane: "), "{}", ended.stderr);
+    assert!(ended.stderr.starts_with("corelane: error[CL-1"), "{}", ended.stderr);
     place.assert_empty();
 }
 

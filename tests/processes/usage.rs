@@ -24,7 +24,11 @@ fn bad_arguments_exit_with_2_and_name_what_is_possible() {
         ("demo --load-seconds 0", "0.1 to 3600"),
         ("demo --load-seconds nan", "0.1 to 3600"),
         ("demo --load-seconds soon", "invalid float"),
-        ("demo --agents 2 --workers 3", "raise it"),
+        (
+            "demo --agents 2 --workers 3",
+            "error[CL-1111]: --agents 2 is less than --workers 3: raise it",
+        ),
+        ("demo --agents 5000 --window 64", "error[CL-1112]"),
         ("demo --agents 5000 --window 64", "lower one or raise the last"),
         ("demo --speed 9", "--help"),
         ("dance", "--help"),
@@ -42,14 +46,26 @@ fn bad_arguments_exit_with_2_and_name_what_is_possible() {
 fn a_worker_without_a_node_says_so() {
     let (code, stderr) = fails("worker --socket /nowhere/corelane.sock");
     assert_eq!(code, 1, "{stderr}");
-    for part in ["corelane: ", "/nowhere/corelane.sock", "start the node, or check the path"] {
+    for part in [
+        "corelane: error[CL-0333]: ",
+        "/nowhere/corelane.sock",
+        "start the node, or check the path",
+    ] {
         assert!(stderr.contains(part), "no {part:?} in\n{stderr}");
     }
 }
 
 #[test]
 fn a_worker_on_cores_that_do_not_exist_says_so() {
-    for (cpus, expected) in [("9999", "9999"), ("zero", "zero"), ("", "name at least one")] {
+    let cases = [
+        ("9999", "error[CL-0112]"),
+        ("9999", "cpu=9999"),
+        ("zero", "error[CL-0131]"),
+        ("zero", "item=\"zero\""),
+        ("", "error[CL-0111]"),
+        ("", "name at least one"),
+    ];
+    for (cpus, expected) in cases {
         let (code, stderr) = fails(&format!("worker --socket /nowhere --cpus={cpus}"));
         assert_eq!(code, 1, "{stderr}");
         assert!(stderr.contains(expected), "no {expected:?} in\n{stderr}");
@@ -85,7 +101,7 @@ fn a_full_disk_is_an_error_and_no_panic() {
         let line = format!("exec \"$0\" demo {options} --load-seconds 0.1 > /dev/full");
         let (code, stderr) = shell(&place, &line);
         assert_eq!(code, 1, "{stderr}");
-        assert!(stderr.contains("result cannot be written to stdout"), "{stderr}");
+        assert!(stderr.contains("error[CL-1102]: result cannot be written to stdout"), "{stderr}");
     }
 }
 
@@ -109,5 +125,5 @@ fn a_socket_folder_that_others_can_write_to_is_refused() {
         rm -r \"$XDG_RUNTIME_DIR/open\"; exit $code";
     let (code, stderr) = shell(&place, line);
     assert_eq!(code, 1, "{stderr}");
-    assert!(stderr.contains("mode 777"), "{stderr}");
+    assert!(stderr.contains("error[CL-1114]") && stderr.contains("mode 777"), "{stderr}");
 }

@@ -19,6 +19,8 @@ fn code_of(error: &(dyn Error + 'static)) -> Option<&'static str> {
     first_code! { error:
         crate::error::CliError,
         crate::interrupt::Interrupted,
+        crate::shell::ManError,
+        crate::topo::TopoError,
         corelane_agent::AskerError,
         corelane_agent::TellError,
         corelane_agent::WorkerError,
@@ -106,6 +108,14 @@ mod tests {
         let error = corelane_node::Client::attach("/nowhere/node.sock".as_ref()).unwrap_err();
         assert_eq!(error.code(), "CL-0333");
         assert!(line(&error.into()).starts_with("corelane: error[CL-0333]: no node to attach to"));
+    }
+
+    #[test]
+    fn codes_of_causes_that_cannot_be_provoked() {
+        let source = std::io::Error::from_raw_os_error(1);
+        let refused = corelane_shm::futex::FutexError::Os { call: "futex_waitv", source };
+        let error = corelane_agent::WorkerError::Sleep(refused);
+        assert!(line(&error.into()).starts_with("corelane: error[CL-0352]: worker cannot sleep"));
     }
 
     #[test]

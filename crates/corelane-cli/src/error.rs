@@ -5,6 +5,7 @@
 use std::{io, path::PathBuf};
 
 use corelane_router::RouterTotals;
+use corelane_topology::CpuSet;
 use thiserror::Error;
 
 /// Why a command failed.
@@ -184,6 +185,14 @@ pub(crate) enum CliError {
         /// Every device and why it was rejected.
         decision: String,
     },
+    /// The CPUs to be used are all outside of what this process may use.
+    #[error("no cpu of {asked} is allowed here, choose from {allowed}")]
+    NoCpus {
+        /// CPUs that were asked for.
+        asked: CpuSet,
+        /// CPUs that may be used.
+        allowed: CpuSet,
+    },
     /// The thread that listens to the node did not start.
     #[error("thread that listens to the node cannot be started: raise the process limit")]
     LinkThread(#[source] io::Error),
@@ -261,6 +270,7 @@ impl CliError {
             Self::Digits { .. } => "CL-1130",
             Self::NoDevice { .. } => "CL-1131",
             Self::LinkThread(_) => "CL-1132",
+            Self::NoCpus { .. } => "CL-1133",
             Self::BaselineRead { .. } => "CL-1141",
             Self::BaselineKeep { .. } => "CL-1142",
             Self::NoStateFolder => "CL-1143",

@@ -43,8 +43,8 @@ fn list() -> String {
 
 /// The page of a code, however it was typed.
 fn page(asked: &str) -> Result<&'static str, CliError> {
-    let digits = asked.trim().trim_start_matches(['C', 'c']).trim_start_matches(['L', 'l', '-']);
-    let number = digits.trim_end_matches(']').parse::<u32>();
+    let asked_for = asked.trim().trim_end_matches(']').to_ascii_uppercase();
+    let number = asked_for.strip_prefix("CL-").unwrap_or(&asked_for).parse::<u32>();
     let distance = |code: &str| {
         let found = code.trim_start_matches("CL-").parse().unwrap_or(0);
         number.as_ref().map_or(found, |number| number.abs_diff(found))
@@ -110,7 +110,7 @@ mod tests {
             assert_eq!(error.code(), "CL-1103");
             assert!(error.to_string().contains(nearest), "{error}");
         }
-        for asked in ["", "CL", "0333x", "-333", "99999999999999"] {
+        for asked in ["", "CL", "0333x", "-333", "CL333", "99999999999999"] {
             assert!(page(asked).is_err(), "{asked}");
         }
     }

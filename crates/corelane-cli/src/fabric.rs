@@ -115,17 +115,18 @@ impl Fabric {
         let (pids, pidfds) = (vec![0; workers.len()], workers.iter().map(|_| None).collect());
         let attach_time = Duration::ZERO;
         let mut fabric = Self { node, pidfds, news, events, asker, workers, pids, attach_time };
-        fabric.await_workers(command, started, interrupt)?;
+        fabric.await_workers(command, started, ATTACH_PATIENCE, interrupt)?;
         if let Some(cpus) = machine.cpus(Role::Control) {
             pin_current_thread_to(&cpus)?;
         }
         Ok(fabric)
     }
 
-    fn await_workers(
+    pub(crate) fn await_workers(
         &mut self,
         command: &'static str,
         started: Instant,
+        patience: Duration,
         interrupt: &Interrupt,
     ) -> anyhow::Result<()> {
         while self.pids.contains(&0) {
@@ -133,8 +134,8 @@ impl Fabric {
             match self.event(Duration::from_millis(50))? {
                 Some(NodeEvent::Up { client, pid, .. }) => _ = self.note_up(client, pid),
                 Some(NodeEvent::Refused { reason }) => eprintln!("corelane: {reason}"),
-                _ if started.elapsed() > ATTACH_PATIENCE => {
-                    bail!(CliError::NotAttached { command, seconds: ATTACH_PATIENCE.as_secs() })
+                _ if started.elapsed() > patience => {
+                    bail!(CliError::NotAttached { command, seconds: patience.as_secs() })
                 }
                 _ => {}
             }
@@ -274,6 +275,54 @@ fn remove_stale(folder: &Path) {
             // Another run may be doing the same at this moment.
             let _ = fs::remove_file(&path);
         }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod testing {
+    //! A fabric without worker processes, whose events a test makes up.
+
+    use corelane_agent::{Agent, Worker};
+    use corelane_transport::{Endpoint, WaitPolicy};
+
+    use super::*;
+
+    /// A node in this process with one address for a worker, whose end of the lanes comes with it.
+    pub(crate) fn fabric() -> (Fabric, mpsc::Sender<NodeEvent>, Endpoint, tempfile::TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let config = NodeConfig {
+            socket: folder.path().join("node.sock"),
+            routers: vec![RouterPlace { cpus: None, wait: WaitPolicy::SHARED }],
+            lanes: LaneShape::new(16, 2).unwrap(),
+            workers: vec![],
+            supervision: SupervisorConfig::default(),
+        };
+        let node = Node::start(config, |_| {}).unwrap();
+        let worker = node.attach_local(AGENT_FIRST..AGENT_FIRST + 1).unwrap();
+        let source = AgentId(AGENT_FIRST + 1);
+        let endpoint = node.attach_local(source.0..source.0 + 1).unwrap();
+        let (sender, events) = mpsc::channel();
+        let workers = [AGENT_FIRST..AGENT_FIRST + 1].to_vec();
+        let fabric = Fabric {
+            node,
+            pidfds: vec![None],
+            news: EventCount::new().unwrap(),
+            events,
+            asker: Asker::new(source, 1, endpoint, 64),
+            workers,
+            pids: vec![0],
+            attach_time: Duration::ZERO,
+        };
+        (fabric, sender, worker, folder)
+    }
+
+    /// Hosts an agent until the process ends.
+    pub(crate) fn host(worker: Endpoint, agent: impl Agent + Send + 'static) {
+        std::thread::spawn(move || {
+            let agents: Vec<Box<dyn Agent>> = vec![Box::new(agent)];
+            let worker = Worker::new(worker, AgentId(AGENT_FIRST), agents, Box::new(|_| {}));
+            worker.unwrap().run(WaitPolicy::SHARED)
+        });
     }
 }
 

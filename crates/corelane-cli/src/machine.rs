@@ -1,6 +1,6 @@
 //! Read the machine, measure it, choose cores.
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use corelane_topology::{
     Assignment, CpuSet, LatencyMatrix, MeasureError, PinError, PingPong, PingPongOptions, Plan,
     PlanRequest, Role, Sharing, SysRoot, Topology, measure_matrix, measure_pingpong,
@@ -9,7 +9,7 @@ use corelane_topology::{
 use corelane_transport::WaitPolicy;
 use serde::Serialize;
 
-use crate::{interrupt::Interrupt, terminal};
+use crate::{error::CliError, interrupt::Interrupt, terminal};
 
 /// The machine and what was decided for it.
 pub(crate) struct Machine {
@@ -44,11 +44,10 @@ pub(crate) fn look(wanted: &Wanted<'_>, interrupt: &Interrupt) -> anyhow::Result
     let mut topology = Topology::read(&SysRoot::default()).context("machine cannot be read")?;
     if let Some(cpus) = wanted.cpus {
         let allowed = topology.allowed.intersection(cpus);
-        ensure!(
-            !allowed.is_empty(),
-            "no CPU of {cpus} is allowed here, choose from {}",
-            topology.allowed
-        );
+        if allowed.is_empty() {
+            let (asked, allowed) = (cpus.clone(), topology.allowed);
+            return Err(CliError::NoCpus { asked, allowed }.into());
+        }
         topology.allowed = allowed;
     }
     let suggested = Plan::default_request(&topology);
@@ -132,5 +131,19 @@ impl Machine {
             numa_nodes: self.topology.nodes.len(),
             unknown: self.topology.unknown.clone(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cpus_that_are_not_allowed_are_refused() {
+        let (cpus, interrupt) = (CpuSet::single(9_999), Interrupt::install().unwrap());
+        let cpus = Some(&cpus);
+        let wanted = Wanted { routers: None, workers: 1, is_floating: false, cpus };
+        let error = look(&wanted, &interrupt).err().expect("no machine has so many");
+        assert_eq!(error.downcast::<CliError>().unwrap().code(), "CL-1133");
     }
 }

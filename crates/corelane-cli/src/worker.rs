@@ -12,7 +12,9 @@ use anyhow::Context;
 use clap::Args;
 use corelane_agent::{Agent, Worker};
 use corelane_backend_tract::TractBackend;
-use corelane_infer::{Backend, InferConfig, ModelSource, Program, Request, Snapshot, choose};
+use corelane_infer::{
+    Backend, Choice, Decision, InferConfig, ModelSource, Program, Request, Snapshot, choose,
+};
 use corelane_node::{Client, Link};
 use corelane_plugin::ModelService;
 use corelane_shm::process::Signal;
@@ -119,6 +121,11 @@ fn is_there(cpu: usize) -> bool {
     Path::new("/sys/devices/system/cpu").join(format!("cpu{cpu}")).exists()
 }
 
+fn chosen(decision: &Decision) -> Result<&Choice, CliError> {
+    let no_device = || CliError::NoDevice { decision: decision.to_string() };
+    decision.chosen.as_ref().ok_or_else(no_device)
+}
+
 /// Makes as many agents as the node says, once it has said so.
 pub(crate) type MakeAgents = Box<dyn FnOnce(u32) -> Vec<Box<dyn Agent>>>;
 
@@ -137,9 +144,32 @@ pub(crate) fn load_model(bytes: &[u8]) -> anyhow::Result<ModelService> {
     let snapshots: Vec<_> = backend.probe()?.into_iter().map(snapshot).collect();
     let request = Request { program_bytes: bytes.len() as u64, ..Request::default() };
     let decision = choose(&request, &snapshots, &config);
-    let no_device = || CliError::NoDevice { decision: decision.to_string() };
-    let chosen = decision.chosen.as_ref().ok_or_else(no_device)?;
+    let chosen = chosen(&decision)?;
     let batch = std::num::NonZeroUsize::MIN;
     let program = Program::Model { source: ModelSource::Bytes(bytes), batch };
     Ok(ModelService::load(Box::new(backend), &chosen.device, &program)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_device_every_rejection_is_told() {
+        let (config, request) = (InferConfig::default(), Request::default());
+        let device = TractBackend::new(&config).probe().unwrap().remove(0);
+        let name = device.name.clone();
+        let busy = Snapshot {
+            device,
+            unavailable: None,
+            is_program_supported: false,
+            queued_runs: 0,
+            run_ns: None,
+            memory_free_bytes: None,
+        };
+        let decision = choose(&request, &[busy], &config);
+        let error = chosen(&decision).unwrap_err();
+        assert_eq!(error.code(), "CL-1131");
+        assert!(error.to_string().contains("tract"), "{name}: {error}");
+    }
 }

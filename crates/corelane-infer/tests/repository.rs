@@ -127,3 +127,11 @@ fn every_committed_model_and_its_data_are_what_the_manifest_says() {
         }
     }
 }
+
+#[test]
+fn a_folder_in_the_place_of_a_model_is_unreadable() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("manifest.toml")).unwrap();
+    let error = Repository::open(folder.path(), LIMIT).unwrap_err();
+    assert!(matches!(error, ModelError::Unreadable { .. }), "{error}");
+}

@@ -78,22 +78,35 @@ mod tests {
 
     const PEER: PeerCredentials = PeerCredentials { pid: 7, uid: 1000, gid: 1000 };
 
-    fn code(change: impl FnOnce(&mut Hello), own_uid: u32, is_expected: bool) -> String {
+    /// The reason's name and its code.
+    fn codes(change: impl FnOnce(&mut Hello), own_uid: u32, is_expected: bool) -> [String; 2] {
         let mut hello = Hello::of_this_build();
         change(&mut hello);
-        judge(&hello, PEER, own_uid, is_expected, 0).map_or_else(|r| r.code, |()| "ok".to_owned())
+        let refusal = judge(&hello, PEER, own_uid, is_expected, 0).unwrap_err();
+        [refusal.code.clone(), refusal.code().to_owned()]
     }
 
     #[test]
     fn each_rule_has_its_refusal() {
-        assert_eq!(code(|_| {}, 1000, true), "ok");
-        assert_eq!(code(|hello| hello.product = "0.0.1".into(), 1000, true), "ok");
-        assert_eq!(code(|_| {}, 0, true), "other-user");
-        assert_eq!(code(|hello| hello.protocol = PROTOCOL + 1, 1000, true), "protocol");
-        assert_eq!(code(|hello| hello.protocol = 0, 1000, true), "protocol");
-        assert_eq!(code(|hello| hello.layout_version += 1, 1000, true), "layout-version");
-        assert_eq!(code(|hello| hello.layout_hash = "0".into(), 1000, true), "layout-hash");
-        assert_eq!(code(|_| {}, 1000, false), "not-expected");
+        let mut hello = Hello::of_this_build();
+        assert_eq!(judge(&hello, PEER, 1000, true, 0), Ok(()));
+        hello.product = "0.0.1".into();
+        assert_eq!(judge(&hello, PEER, 1000, true, 0), Ok(()));
+        assert_eq!(codes(|_| {}, 0, true), ["other-user", "CL-0821"]);
+        assert_eq!(
+            codes(|hello| hello.protocol = PROTOCOL + 1, 1000, true),
+            ["protocol", "CL-0822"]
+        );
+        assert_eq!(codes(|hello| hello.protocol = 0, 1000, true), ["protocol", "CL-0822"]);
+        assert_eq!(
+            codes(|hello| hello.layout_version += 1, 1000, true),
+            ["layout-version", "CL-0823"]
+        );
+        assert_eq!(
+            codes(|hello| hello.layout_hash = "0".into(), 1000, true),
+            ["layout-hash", "CL-0824"]
+        );
+        assert_eq!(codes(|_| {}, 1000, false), ["not-expected", "CL-0825"]);
     }
 
     #[test]

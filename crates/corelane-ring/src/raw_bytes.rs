@@ -353,3 +353,19 @@ impl<T: ReadWords, H: WriteWords> ReadSide<T, H> {
         true
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::throughput::ALIGNMENT;
+
+    #[test]
+    fn memory_that_does_not_fit_is_refused() {
+        let within_a_line = core::ptr::without_provenance_mut(ALIGNMENT + 8);
+        let refused = check_alignment(NonNull::new(within_a_line).unwrap());
+        assert_eq!(refused, Err(SetupError::Misaligned { alignment: ALIGNMENT }));
+        let refused = check_words("tail", &HeapWords::new(CURSOR_WORDS - 1));
+        let found = CURSOR_WORDS - 1;
+        assert_eq!(refused, Err(SetupError::TooFewWords { what: "tail", found }));
+    }
+}

@@ -200,3 +200,11 @@ fn of_many_binders_one_wins() {
     let live = |result: &&Result<Listener, _>| matches!(result, Err(ListenError::Live { .. }));
     assert_eq!(bound.iter().filter(live).count(), 7);
 }
+
+#[test]
+fn a_descriptor_that_is_no_socket_is_refused_by_the_system() {
+    let file = std::os::fd::OwnedFd::from(tempfile::tempfile().unwrap());
+    let refused = Channel::from(file).send(b"x", &[], None).unwrap_err();
+    assert!(matches!(refused, ChannelError::Os { call: "sendmsg", .. }), "{refused}");
+    assert_eq!(refused.code(), "CL-0326");
+}

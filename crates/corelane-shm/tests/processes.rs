@@ -187,3 +187,10 @@ fn a_segment_that_its_creator_did_not_seal_is_refused() {
     assert_eq!(missing, "SEAL|GROW|FUTURE_WRITE");
     assert_eq!(peer.join(), ExitReason::Code(0));
 }
+
+#[test]
+fn a_descriptor_that_is_no_process_is_refused_by_the_system() {
+    let file = std::os::fd::OwnedFd::from(tempfile::tempfile().unwrap());
+    let refused = PidFd::from_owned(file).kill(Signal::TERM).unwrap_err();
+    assert_eq!(refused.code(), "CL-0344", "{refused}");
+}

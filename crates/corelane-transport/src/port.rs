@@ -284,3 +284,24 @@ pub fn sleep(
     }
     outcome
 }
+
+#[cfg(test)]
+mod tests {
+    use corelane_shm::{OwnedSegment, SegmentInfo};
+
+    use super::*;
+
+    #[test]
+    fn shapes_and_segments_that_do_not_fit_are_refused() {
+        for lines in [0, SLOT_LINES_MAX + 1] {
+            assert_eq!(LaneShape::new(16, lines), Err(LaneShapeError::SlotLines(lines)));
+        }
+        assert_eq!(LaneShape::new(3, 1).unwrap_err().code(), "CL-0211");
+        let shape = LaneShape::new(16, 1).unwrap();
+        let info = SegmentInfo { kind: 1, generation: 1, layout_version: 1, layout_hash: 1 };
+        let words = shape.segment_words(1);
+        let own = OwnedSegment::create("corelane-test-port", words, info).unwrap().into_words();
+        let port = Port::new(&own, &own, &shape, 1);
+        assert!(matches!(port, Err(PortError::Section { section: 1, .. })), "{port:?}");
+    }
+}

@@ -24,8 +24,9 @@ struct Errors {
     /// Types that have `code()`.
     coded: BTreeSet<String>,
     variants: Vec<CodedVariant>,
-    /// The type whose `code()` is read.
+    /// The type, and within `code()` the variant, that is read.
     current: String,
+    is_in_code: bool,
 }
 
 impl Errors {
@@ -63,7 +64,9 @@ impl<'ast> Visit<'ast> for Errors {
     fn visit_impl_item_fn(&mut self, item: &'ast syn::ImplItemFn) {
         if item.sig.ident == "code" && item.sig.inputs.len() == 1 {
             self.coded.insert(self.current.clone());
+            self.is_in_code = true;
             visit::visit_impl_item_fn(self, item);
+            self.is_in_code = false;
         }
     }
 
@@ -83,7 +86,7 @@ impl<'ast> Visit<'ast> for Errors {
     }
 
     fn visit_lit_str(&mut self, literal: &'ast syn::LitStr) {
-        if is_code(&literal.value()) {
+        if self.is_in_code && is_code(&literal.value()) {
             self.variants.push(CodedVariant { code: literal.value(), name: self.current.clone() });
         }
     }

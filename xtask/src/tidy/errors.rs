@@ -180,8 +180,12 @@ fn check_test(
 fn body_of_test<'a>(source: &'a RustSource, name: &str) -> Option<&'a [super::source::Token]> {
     let tokens = &source.tokens;
     let is = |at: usize, text: &str| tokens.get(at).is_some_and(|token| token.text == text);
-    let mut starts = (4..tokens.len()).filter(|&at| is(at, "fn") && is(at + 1, name));
-    let at = starts.find(|&at| is(at - 1, "]") && is(at - 2, "test") && is(at - 3, "["))?;
+    let mut starts = (0..tokens.len()).filter(|&at| is(at, "fn") && is(at + 1, name));
+    let at = starts.find(|&at| {
+        // Between the function and the end of the item before it stand its attributes.
+        let attributes = (0..at).rev().take_while(|&at| !is(at, "}") && !is(at, ";"));
+        attributes.into_iter().any(|at| is(at, "[") && is(at + 1, "test") && is(at + 2, "]"))
+    })?;
     let open = (at..tokens.len()).find(|&at| is(at, "{"))?;
     let mut depth = 0;
     for end in open..tokens.len() {
@@ -237,7 +241,7 @@ mod tests {
     const ERROR: &str = "//! A.\n/// E.\n#[derive(Debug, Error)]\npub enum RingError {\n    \
         /// F.\n    Full,\n}\nimpl RingError {\n    /// C.\n    pub fn code(&self) -> &'static str \
         {\n        match self {\n            Self::Full => \"CL-0201\",\n        }\n    }\n}\n";
-    const TEST: &str = "#[test]\nfn it_fills() \
+    const TEST: &str = "#[test]\n#[allow(a)]\nfn it_fills() \
         {\n    assert_eq!(send(), Err(RingError::Full));\n}\n\
         #[test]\nfn other() {}\nfn no_test() { RingError::Full; }\n";
     const PAGE: &str = "# CL-0201: ring is full\n\n## What happened\nA.\n\n## Why\nB.\n\n\

@@ -21,3 +21,22 @@ pub(super) fn around<T>(path: &Path, work: impl FnOnce() -> T) -> anyhow::Result
     profile.flamegraph(file).map_err(CliError::Flamegraph)?;
     Ok(result)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One test, since a process has one profiler.
+    #[test]
+    fn graphs_that_cannot_be_had_are_errors() {
+        let code = |error: anyhow::Error| error.downcast::<CliError>().map(|error| error.code());
+        let path = std::env::temp_dir().join(format!("corelane-{}.svg", std::process::id()));
+        let other = ProfilerGuardBuilder::default().frequency(SAMPLES_PER_S).build().unwrap();
+        let refused = around(&path, || ()).unwrap_err();
+        assert_eq!(code(refused).unwrap(), "CL-1146");
+        drop(other);
+        let unwritten = around(Path::new("/dev/full"), || ()).unwrap_err();
+        assert_eq!(code(unwritten).unwrap(), "CL-1147");
+        std::fs::remove_file(path).unwrap();
+    }
+}

@@ -32,18 +32,34 @@ pub(super) struct Load {
     window: u32,
     time: Duration,
     what: &'static str,
+    /// How long the last messages may take to arrive.
+    pub(super) patience: Duration,
 }
 
 impl Load {
     /// All agents speak.
     pub(super) fn full(args: &DemoArgs) -> Self {
         let time = Duration::from_secs_f64(args.load_seconds);
-        Self { seed: args.seed, speakers: u32::MAX, window: args.window, time, what: "load" }
+        Self {
+            seed: args.seed,
+            speakers: u32::MAX,
+            window: args.window,
+            time,
+            what: "load",
+            patience: DRAIN_PATIENCE,
+        }
     }
 
     /// One agent speaks, one question at a time.
     pub(super) fn quiet(args: &DemoArgs, time: Duration) -> Self {
-        Self { seed: args.seed, speakers: 1, window: 1, time, what: "quiet load" }
+        Self {
+            seed: args.seed,
+            speakers: 1,
+            window: 1,
+            time,
+            what: "quiet load",
+            patience: DRAIN_PATIENCE,
+        }
     }
 }
 
@@ -95,9 +111,9 @@ pub(super) fn run(
     let bar = terminal::bar(1, load.what);
     bar.tick();
     let speaking = fabric.workers.iter().filter(|range| range.start < 1 + speakers).count();
-    await_quiet(fabric, speaking, WARM_UP + load.time, interrupt)?;
+    await_quiet(fabric, speaking, WARM_UP + load.time, load.patience, interrupt)?;
     bar.finish_and_clear();
-    let counted = collect(fabric, interrupt)?;
+    let counted = collect(fabric, load.patience, interrupt)?;
     let mut rtt = Histogram::new(2).expect("because two digits are valid");
     let mut total = Exchanged::default();
     for worker in &counted {
@@ -151,9 +167,10 @@ fn await_quiet(
     fabric: &mut Fabric,
     speaking: usize,
     time: Duration,
+    patience: Duration,
     interrupt: &Interrupt,
 ) -> anyhow::Result<()> {
-    let deadline = Instant::now() + time + DRAIN_PATIENCE;
+    let deadline = Instant::now() + time + patience;
     let mut quiet = BTreeSet::new();
     while quiet.len() < speaking {
         interrupt.check()?;
@@ -166,7 +183,7 @@ fn await_quiet(
                 bail!(CliError::StoodStill { dropped: fabric.totals().dropped_stalled })
             }
             None if Instant::now() > deadline => bail!(CliError::AnswersMissing {
-                seconds: DRAIN_PATIENCE.as_secs(),
+                seconds: patience.as_secs(),
                 totals: Box::new(fabric.totals())
             }),
             None => {}
@@ -175,9 +192,13 @@ fn await_quiet(
     Ok(())
 }
 
-fn collect(fabric: &mut Fabric, interrupt: &Interrupt) -> anyhow::Result<Vec<Exchanged>> {
+fn collect(
+    fabric: &mut Fabric,
+    patience: Duration,
+    interrupt: &Interrupt,
+) -> anyhow::Result<Vec<Exchanged>> {
     fabric.command(Command { name: "report".to_owned(), body: serde_json::Value::Null });
-    let deadline = Instant::now() + DRAIN_PATIENCE;
+    let deadline = Instant::now() + patience;
     let mut counted = Vec::new();
     while counted.len() < fabric.workers.len() {
         interrupt.check()?;

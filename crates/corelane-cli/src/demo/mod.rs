@@ -2,6 +2,8 @@
 
 mod digits;
 mod exchange;
+#[cfg(test)]
+mod failures;
 mod load;
 mod report;
 

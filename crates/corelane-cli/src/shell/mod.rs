@@ -63,7 +63,6 @@ pub(crate) enum ManError {
 
 impl ManError {
     /// Its number in the catalogue under `docs/errors`.
-    #[allow(dead_code, reason = "printed once the binary prints codes")]
     pub(crate) fn code(&self) -> &'static str {
         match self {
             Self::Write { .. } => "CL-1180",

@@ -28,7 +28,6 @@ pub(crate) enum TopoError {
 
 impl TopoError {
     /// Its number in the catalogue under `docs/errors`.
-    #[allow(dead_code, reason = "printed once the binary prints codes")]
     pub(crate) fn code(&self) -> &'static str {
         match self {
             Self::NoMachine { .. } => "CL-1170",

@@ -48,6 +48,14 @@ fn full(capacity_bytes: usize) -> Result<(), ClaimError> {
 }
 
 #[test]
+fn a_full_ring_says_so() {
+    let (mut producer, _consumer) = ring(64);
+    while producer.claim(8).map(|claim| claim.commit(8)).is_ok() {}
+    let refused = producer.claim(8).map(drop).unwrap_err();
+    assert_eq!((&refused, refused.code()), (&ClaimError::Full { capacity_bytes: 64 }, "CL-0224"));
+}
+
+#[test]
 fn capacities_are_checked() {
     for asked in [0, 32, 65, 96, CAPACITY_BYTES_MAX * 2] {
         assert_eq!(heap(asked).map(|_| ()), Err(SetupError::Capacity { asked }));

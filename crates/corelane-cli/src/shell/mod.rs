@@ -173,6 +173,14 @@ mod tests {
     }
 
     #[test]
+    fn pages_that_cannot_be_written_have_a_code() {
+        // A file is no folder.
+        let args = ManArgs { output: Some("/dev/null/man".into()) };
+        let error = man(&args).unwrap_err().downcast::<ManError>().unwrap();
+        assert_eq!(error.code(), "CL-1180");
+    }
+
+    #[test]
     fn what_the_node_starts_is_not_offered() {
         let mut script = Vec::new();
         clap_complete::generate(Shell::Bash, &mut public(), "corelane", &mut script);

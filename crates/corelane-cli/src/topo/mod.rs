@@ -125,3 +125,29 @@ fn text(topology: &Topology, matrix: Option<&LatencyMatrix>, planned: Option<&Pl
     parts.retain(|part| !part.is_empty());
     parts.join("\n")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The code of what a command line ends with.
+    fn code(change: impl FnOnce(&mut TopoArgs)) -> &'static str {
+        let mut args = TopoArgs {
+            json: false,
+            measure: false,
+            plan: false,
+            routers: None,
+            workers: None,
+            svg: None,
+            sys: None,
+        };
+        change(&mut args);
+        run(&args).unwrap_err().downcast::<TopoError>().unwrap().code()
+    }
+
+    #[test]
+    fn what_cannot_be_shown_has_a_code() {
+        assert_eq!(code(|args| args.sys = Some("/nonexistent".into())), "CL-1170");
+        assert_eq!(code(|args| args.svg = Some("/nonexistent/a.svg".into())), "CL-1171");
+    }
+}

@@ -99,7 +99,7 @@ pub(super) fn cache_words(topology: &Topology, domain: Option<usize>) -> String 
 
 pub(super) fn size_words(kib: u64) -> String {
     match kib {
-        1024..10_240 if kib % 1024 == 0 => format!("{} MiB", kib / 1024),
+        1024..10_240 if kib.is_multiple_of(1024) => format!("{} MiB", kib / 1024),
         0..10_240 => format!("{kib} KiB"),
         10_240..10_485_760 => format!("{} MiB", kib / 1024),
         _ => format!("{} GiB", kib / (1024 * 1024)),

@@ -1,5 +1,5 @@
-//! Draws topology, latencies and plan as text, and the topology as an SVG. Pure: returns strings, prints nothing, asks no
-//! terminal; the caller states width, colour and character set.
+//! Draws topology, latencies and plan as text, and the topology as an SVG. Pure: returns strings,
+//! prints nothing, asks no terminal; the caller states width, colour and character set.
 
 mod details;
 mod drawing;

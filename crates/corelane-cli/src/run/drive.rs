@@ -5,7 +5,6 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::bail;
 use corelane_agent::supervisor::Generation;
 use corelane_node::NodeEvent;
 use corelane_transport::AgentId;

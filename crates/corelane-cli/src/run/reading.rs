@@ -44,7 +44,7 @@ impl Reading {
     /// A number that is the same for all records of a series; for what is no reading too.
     pub(super) fn series_key(record: &[u8]) -> u64 {
         let series = Self::parse(record).map(|reading| reading.series).unwrap_or_default();
-        let fold = |hash, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        let fold = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
         series.as_bytes().iter().fold(0xcbf2_9ce4_8422_2325, fold)
     }
 }

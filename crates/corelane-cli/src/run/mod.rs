@@ -26,6 +26,7 @@ use anyhow::Context;
 use clap::Args;
 use corelane_config::{Config, Input, Lines};
 use corelane_topology::Role;
+use indicatif::ProgressBar;
 
 pub(crate) use leash::{LeashArgs, hold};
 pub(crate) use record::RunRecord;
@@ -36,14 +37,14 @@ use crate::{
     config::{self, SetArgs},
     fabric::{self, Fabric, FabricRequest, WorkerRequest},
     interrupt::{Interrupt, Interrupted},
-    machine::{self, Wanted},
+    machine::{self, Machine, Wanted},
     terminal,
     worker::WorkerArgs,
 };
 use drive::{Drive, Tally};
 use engine::Flow;
 use error::RunError;
-use plan::Layout;
+use plan::{Layout, WorkerLayout};
 use sink::Sink;
 use source::Source;
 
@@ -131,28 +132,11 @@ fn run_flow(args: &RunArgs, config: &Config, interrupt: &Interrupt) -> anyhow::R
     // Before anything is started: what is wrong with the files is told at once.
     let mut sink = Sink::open(config.output.file.as_deref(), config.output.format)?;
     let machine = machine::look(&wanted, interrupt)?;
-    let worker = |(index, plan): (usize, &plan::WorkerLayout)| -> anyhow::Result<WorkerRequest> {
-        let mut worker = WorkerArgs::of(&machine, Role::Worker(index));
-        worker.flow = Some(serde_json::to_string(&plan.plan)?);
-        Ok(WorkerRequest { args: worker.to_command_line(), agents: plan.agents.clone() })
-    };
-    let request = FabricRequest {
-        command: "run",
-        socket: fabric::socket_path("run")?,
-        workers: layout.workers.iter().enumerate().map(worker).collect::<anyhow::Result<_>>()?,
-        lanes: layout.lanes()?,
-        supervision: (&config.supervision).into(),
-        feature: FEATURE,
-        open_max: layout.open_max,
-    };
+    let request = request(config, &layout, &machine)?;
     let mut fabric = Fabric::start(request, &machine, interrupt)?;
     let record_bytes_max = layout.record_bytes_max;
     let mut source = Source::start(&config.input, record_bytes_max, fabric.news())?;
-    let bar = match config.output.file.is_none() && std::io::stdout().is_terminal() {
-        // The answers are the progress.
-        true => indicatif::ProgressBar::hidden(),
-        false => terminal::bar(source.total.unwrap_or(0), "items"),
-    };
+    let bar = bar(config, source.total);
     let mut drive = Drive {
         fabric: &mut fabric,
         source: &mut source,
@@ -195,4 +179,29 @@ fn run_flow(args: &RunArgs, config: &Config, interrupt: &Interrupt) -> anyhow::R
         elapsed,
         signal: tally.signal,
     })
+}
+
+fn request(config: &Config, layout: &Layout, machine: &Machine) -> anyhow::Result<FabricRequest> {
+    let worker = |(index, plan): (usize, &WorkerLayout)| -> anyhow::Result<WorkerRequest> {
+        let mut worker = WorkerArgs::of(machine, Role::Worker(index));
+        worker.flow = Some(serde_json::to_string(&plan.plan)?);
+        Ok(WorkerRequest { args: worker.to_command_line(), agents: plan.agents.clone() })
+    };
+    Ok(FabricRequest {
+        command: "run",
+        socket: fabric::socket_path("run")?,
+        workers: layout.workers.iter().enumerate().map(worker).collect::<anyhow::Result<_>>()?,
+        lanes: layout.lanes()?,
+        supervision: (&config.supervision).into(),
+        feature: FEATURE,
+        open_max: layout.open_max,
+    })
+}
+
+/// Progress on stderr, unless the answers themselves are on the same terminal.
+fn bar(config: &Config, total: Option<u64>) -> ProgressBar {
+    match config.output.file.is_none() && std::io::stdout().is_terminal() {
+        true => ProgressBar::hidden(),
+        false => terminal::bar(total.unwrap_or(0), "items"),
+    }
 }

@@ -166,6 +166,7 @@ fn a_worker_that_gets_no_thread_says_so() {
         routers: vec![RouterPlace { cpus: None, wait: WaitPolicy::SHARED }],
         lanes: LaneShape::new(64, 2).expect("the size is valid"),
         workers: vec![worker],
+        guests: vec![],
         supervision: SupervisorConfig::default(),
     };
     let (sender, events) = mpsc::channel();

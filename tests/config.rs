@@ -83,12 +83,12 @@ fn the_default_file_is_written_once_and_is_good() {
 
     desk.write("flow.toml", "mine");
     let error = desk.bad("init --output flow.toml", 1);
-    let text = "corelane: error[CL-1097]: the file is there already, name another or remove it: \
+    let text = "corelane: error[CL-1190]: the file is there already, name another or remove it: \
                 path=flow.toml\n";
     assert_eq!(error, text);
     assert_eq!(fs::read_to_string(desk.path("flow.toml")).unwrap(), "mine");
     let error = desk.bad("init --output no/flow.toml", 1);
-    assert!(error.starts_with("corelane: error[CL-1098]: the file cannot be written"), "{error}");
+    assert!(error.starts_with("corelane: error[CL-1191]: the file cannot be written"), "{error}");
 }
 
 #[test]

@@ -17,12 +17,15 @@ macro_rules! first_code {
 /// The code of an error itself, not of its causes.
 fn code_of(error: &(dyn Error + 'static)) -> Option<&'static str> {
     first_code! { error:
+        crate::config::init::InitError,
         crate::error::CliError,
         crate::interrupt::Interrupted,
+        crate::run::error::RunError,
         crate::shell::ManError,
         crate::topo::TopoError,
         corelane_agent::AskerError,
         corelane_agent::TellError,
+        corelane_agent::process::ToolError,
         corelane_agent::WorkerError,
         corelane_agent::ask::AskError,
         corelane_agent::supervisor::Escalation,
@@ -33,6 +36,8 @@ fn code_of(error: &(dyn Error + 'static)) -> Option<&'static str> {
         corelane_bench::ReportError,
         corelane_bench::RunError,
         corelane_bench::SuiteError,
+        corelane_config::Fault,
+        corelane_config::UnitError,
         corelane_infer::ConfigError,
         corelane_infer::LoadError,
         corelane_infer::ModelError,
@@ -40,6 +45,7 @@ fn code_of(error: &(dyn Error + 'static)) -> Option<&'static str> {
         corelane_infer::Unavailable,
         corelane_node::AttachError,
         corelane_node::NodeError,
+        corelane_node::WaitError,
         corelane_node::control::NotAMessage,
         corelane_node::control::Refusal,
         corelane_plugin::ServiceError,

@@ -295,6 +295,7 @@ pub(crate) mod testing {
             routers: vec![RouterPlace { cpus: None, wait: WaitPolicy::SHARED }],
             lanes: LaneShape::new(16, 2).unwrap(),
             workers: vec![],
+            guests: vec![],
             supervision: SupervisorConfig::default(),
         };
         let node = Node::start(config, |_| {}).unwrap();
@@ -302,7 +303,8 @@ pub(crate) mod testing {
         let source = AgentId(AGENT_FIRST + 1);
         let endpoint = node.attach_local(source.0..source.0 + 1).unwrap();
         let (sender, events) = mpsc::channel();
-        let workers = [AGENT_FIRST..AGENT_FIRST + 1].to_vec();
+        let only = AGENT_FIRST..AGENT_FIRST + 1;
+        let workers = vec![only];
         let fabric = Fabric {
             node,
             pidfds: vec![None],

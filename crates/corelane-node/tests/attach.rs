@@ -18,7 +18,7 @@ fn attach_to(answer: Option<&[u8]>, fds: &[BorrowedFd<'_>]) -> AttachError {
     let path = folder.path().join("node.sock");
     let listener = Listener::bind(&path).expect("the path is free");
     thread::scope(|scope| {
-        let client = scope.spawn(|| Client::attach(&path).err().expect("the node is no good"));
+        let client = scope.spawn(|| Client::attach(&path).expect_err("the node is no good"));
         let channel = listener.accept(None).expect("the client connects");
         if let Some(answer) = answer {
             channel.recv(None).expect("the client says hello");
@@ -85,7 +85,7 @@ fn a_node_of_another_user_is_refused() {
         });
         stranger.join().expect("it does not panic")
     });
-    let refused = Client::attach(&path).err().expect("it is a stranger's");
+    let refused = Client::attach(&path).expect_err("it is a stranger's");
     assert!(matches!(refused, AttachError::OtherUser { node: 65_534, own: 0 }), "{refused}");
     drop(listener);
 }

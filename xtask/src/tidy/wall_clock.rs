@@ -1,4 +1,4 @@
-//! Deliberately absent: the wall clock, in every crate that messages, waits or deadlines go through.
+//! Deliberately absent: the wall clock, where messages, waits or deadlines go through.
 //!
 //! It can jump by years in both directions. Tests are free.
 

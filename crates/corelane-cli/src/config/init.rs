@@ -34,8 +34,8 @@ impl InitError {
     /// The code of the page that explains it, in `docs/errors`.
     pub(crate) fn code(&self) -> &'static str {
         match self {
-            Self::Exists { .. } => "CL-1097",
-            Self::Unwritable { .. } => "CL-1098",
+            Self::Exists { .. } => "CL-1190",
+            Self::Unwritable { .. } => "CL-1191",
         }
     }
 }

@@ -4,7 +4,7 @@
 //! command line and the terminal. It also loads the flow of other commands.
 
 mod draw;
-mod init;
+pub(crate) mod init;
 
 use std::path::{Path, PathBuf};
 

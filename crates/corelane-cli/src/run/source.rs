@@ -26,6 +26,9 @@ use super::error::RunError;
 use crate::demo;
 use lines::Lines;
 
+/// What the thread of a source does.
+type Work = Box<dyn FnOnce(&Outlet) -> Result<(), RunError> + Send>;
+
 /// Batches that a source may be ahead of the flow.
 const BATCHES_MAX: usize = 16;
 /// Bytes that are read from a file at once.
@@ -119,7 +122,7 @@ impl Source {
         let (batches, inbox) = mpsc::sync_channel(BATCHES_MAX);
         let (stop, stopped) = mpsc::channel();
         let outlet = Outlet { batches, stop: stopped, news, counts, record_bytes_max };
-        let work: Box<dyn FnOnce(&Outlet) -> Result<(), RunError> + Send> = match input.clone() {
+        let work: Work = match input.clone() {
             Input::Lines(config::Lines::Stdin) => {
                 Box::new(|outlet| read_lines(io::stdin(), "stdin", outlet))
             }

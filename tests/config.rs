@@ -59,8 +59,17 @@ impl Desk {
     }
 }
 
-const FLOW: &str = "version = 1\n[input]\nlines = \"-\"\n[[agents]]\nname = \"upper\"\ncount = 20\n\
-                    command = [\"tr\", \"a-z\", \"A-Z\"]\n[[agents]]\nname = \"warn\"\nmatch = 'W'\n";
+const FLOW: &str = r#"version = 1
+[input]
+lines = "-"
+[[agents]]
+name = "upper"
+count = 20
+command = ["tr", "a-z", "A-Z"]
+[[agents]]
+name = "warn"
+match = 'W'
+"#;
 
 #[test]
 fn the_default_file_is_written_once_and_is_good() {

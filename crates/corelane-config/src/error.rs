@@ -36,7 +36,10 @@ pub struct Mistake {
 #[non_exhaustive]
 pub enum Fault {
     /// There is no such file.
-    #[error("there is no such file, name one that exists{}: path={}", hint(nearest), path.display())]
+    #[error(
+        "there is no such file, name one that exists{}: path={}",
+        hint(nearest), path.display()
+    )]
     NotFound {
         /// The name that was given.
         path: PathBuf,
@@ -50,7 +53,10 @@ pub enum Fault {
         path: PathBuf,
     },
     /// The system does not let it be read.
-    #[error("the file cannot be read, look at its permissions: path={} reason={reason}", path.display())]
+    #[error(
+        "the file cannot be read, look at its permissions: path={} reason={reason}",
+        path.display()
+    )]
     Unreadable {
         /// The name that was given.
         path: PathBuf,
@@ -203,7 +209,7 @@ pub enum Fault {
         reason: String,
     },
     /// A key that must be there is not.
-    #[error("{table} has no {key}, add it{}", example.as_ref().map(|e| format!(", like `{e}`")).unwrap_or_default())]
+    #[error("{table} has no {key}, add it{}", like(example))]
     Missing {
         /// The key.
         key: String,
@@ -221,7 +227,10 @@ pub enum Fault {
         allowed: Vec<String>,
     },
     /// Several of the keys are there of which one may be.
-    #[error("{table} needs exactly one of {} and has {}, keep one", allowed.join(", "), found.join(" and "))]
+    #[error(
+        "{table} needs exactly one of {} and has {}, keep one",
+        allowed.join(", "), found.join(" and ")
+    )]
     Choices {
         /// The table.
         table: String,
@@ -384,6 +393,10 @@ pub(crate) fn clipped(text: &str) -> String {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
     }
+}
+
+fn like(example: &Option<String>) -> String {
+    example.as_ref().map(|example| format!(", like `{example}`")).unwrap_or_default()
 }
 
 fn hint(nearest: &Option<impl AsRef<std::path::Path>>) -> String {

@@ -103,7 +103,7 @@ impl Assignment {
     /// Lays the value over the tree.
     pub(crate) fn apply(&self, root: &mut Table, mistakes: &mut Mistakes) {
         if let Err(mistake) = self.descend(root, Shape::root(), &Path::default(), 0, mistakes) {
-            mistakes.0.push(mistake);
+            mistakes.0.push(*mistake);
         }
     }
 
@@ -114,10 +114,10 @@ impl Assignment {
         path: &Path,
         depth: usize,
         mistakes: &mut Mistakes,
-    ) -> Result<(), Mistake> {
+    ) -> Result<(), Box<Mistake>> {
         let (name, place) = &self.keys[depth];
         let name = if self.is_variable() { &name.to_lowercase() } else { name };
-        let at = |fault| Mistake { place: Some(place.clone()), fault };
+        let at = |fault| Box::new(Mistake { place: Some(place.clone()), fault });
         let below = shape.key(name).ok_or_else(|| at(check::unknown_key(name, shape, path)))?;
         let path = path.key(name);
         if depth + 1 == self.keys.len() {
@@ -159,7 +159,7 @@ impl Assignment {
         path: &Path,
         depth: usize,
         mistakes: &mut Mistakes,
-    ) -> Result<(), Mistake> {
+    ) -> Result<(), Box<Mistake>> {
         let (name, place) = &self.keys[depth];
         let plain = |name: &str| match self.is_variable() {
             true => name.to_lowercase().replace('-', "_"),
@@ -171,7 +171,7 @@ impl Assignment {
         let Some(stage) = stages.iter_mut().find(is_meant) else {
             let nearest = nearest(name, names.iter().map(String::as_str)).map(str::to_owned);
             let fault = Fault::UnknownStage { name: name.clone(), nearest, allowed: names };
-            return Err(Mistake { place: Some(place.clone()), fault });
+            return Err(Box::new(Mistake { place: Some(place.clone()), fault }));
         };
         let path = path.element(stage);
         match (&mut stage.value, self.keys.len() > depth + 1) {
@@ -179,23 +179,26 @@ impl Assignment {
             _ => {
                 let (key, expected) = (path.keys, "followed by a key, like count".to_owned());
                 let fault = Fault::WrongType { key, expected, found: "no key".to_owned() };
-                Err(Mistake { place: Some(place.clone()), fault })
+                Err(Box::new(Mistake { place: Some(place.clone()), fault }))
             }
         }
     }
 
     /// The value: a text needs no quotes here, everything else is TOML.
-    fn node(&self, shape: Shape<'_>, path: &Path) -> Result<Node, Mistake> {
-        let raw = self.source.text()[self.value.clone()].trim();
-        let place = Some(Place { source: self.source.clone(), span: self.value.clone() });
+    fn node(&self, shape: Shape<'_>, path: &Path) -> Result<Node, Box<Mistake>> {
+        let whole = &self.source.text()[self.value.clone()];
+        let raw = whole.trim();
+        let start = self.value.start + whole.len() - whole.trim_start().len();
+        let span = start..start + raw.len();
+        let place = Some(Place { source: self.source.clone(), span: span.clone() });
         let kind = shape.kind();
         if kind.is_text() && !raw.starts_with(['"', '\'']) {
             return Ok(Node { value: Value::Text(raw.to_owned()), place });
         }
-        tree::parse_value(&self.source, self.value.clone()).map_err(|_| {
+        tree::parse_value(&self.source, span).ok_or_else(|| {
             let found = clipped(raw);
             let fault = Fault::WrongType { key: path.keys.clone(), expected: kind.name(), found };
-            Mistake { place, fault }
+            Box::new(Mistake { place, fault })
         })
     }
 }

@@ -55,10 +55,10 @@ pub(crate) fn parse(source: &Arc<Source>) -> (Table, Vec<Mistake>) {
 }
 
 /// The value that a part of the source says in TOML.
-pub(crate) fn parse_value(source: &Arc<Source>, span: Range<usize>) -> Result<Node, Mistake> {
+pub(crate) fn parse_value(source: &Arc<Source>, span: Range<usize>) -> Option<Node> {
     let reader = Reader { source, offset: span.start };
-    let value = DeValue::parse(&source.text()[span]).map_err(|error| reader.mistake(&error))?;
-    Ok(reader.node(&value, 0))
+    let value = DeValue::parse(&source.text()[span]).ok()?;
+    Some(reader.node(&value, 0))
 }
 
 struct Reader<'s> {

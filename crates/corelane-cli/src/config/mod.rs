@@ -6,7 +6,7 @@
 mod draw;
 mod init;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use corelane_config::{ConfigError, Layers, Loaded, Origin, Settings};
@@ -97,8 +97,8 @@ fn refuse(error: &ConfigError) -> Exit {
     Exit::Usage
 }
 
-fn check(file: &PathBuf, set: &SetArgs) -> anyhow::Result<Exit> {
-    let config = match load(file.clone(), set) {
+fn check(file: &Path, set: &SetArgs) -> anyhow::Result<Exit> {
+    let config = match load(file.to_owned(), set) {
         Ok(loaded) => loaded.config,
         Err(exit) => return Ok(exit),
     };

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use corelane_config::{Input, Layers, Lines, Origin, TimeSpan, load, settings};
+use corelane_config::{Each, Input, Layers, Lines, Origin, TimeSpan, Work, load, settings};
 
 use crate::{File, flow};
 
@@ -106,15 +106,16 @@ fn texts_need_no_quotes_and_everything_else_is_toml() {
         "input.telemetry={ rate_hz = 5 }",
         "agents.a.command=[\"cat\"]",
         "limits.record_bytes_max=2KiB",
+        "topology.workers = 7 ",
     ];
     let config = load(&Layers { flags: flags(&set), ..file.layers() }).unwrap().config;
     assert_eq!(config.output.file, Some("a = b.txt".into()));
     assert_eq!(config.output.report, Some("quoted.html".into()));
     assert!(matches!(config.input, Input::Telemetry { rate_hz: 5, .. }));
-    assert!(
-        matches!(&config.agents[0].work, corelane_config::Work::Command { argv, .. } if argv == &["cat"])
-    );
+    let argv = vec!["cat".to_owned()];
+    assert_eq!(config.agents[0].work, Work::Command { argv, each: Each::Line });
     assert_eq!(config.limits.record_bytes_max.bytes(), 2048);
+    assert_eq!(config.topology.workers, 7);
 }
 
 #[test]

@@ -186,77 +186,48 @@ fn a_stage_that_there_is_not_is_told_with_the_nearest() {
 #[test]
 fn a_value_of_another_kind_is_told_with_what_it_is() {
     let cases = [
-        (
-            "count = \"3\"\n",
-            "7:9",
-            "agents.a.count must be a whole number, write one: found=\"3\", a text",
-        ),
-        (
-            "count = 1.5\n",
-            "7:9",
-            "agents.a.count must be a whole number, write one: found=1.5, a number with a fraction",
-        ),
-        (
-            "[topology]\nworkers = true\n",
-            "8:11",
-            "topology.workers must be a whole number, write one: found=true, true or false",
-        ),
-        (
-            "[placement]\npin = \"yes\"\n",
-            "8:7",
-            "placement.pin must be true or false, write one: found=\"yes\", a text",
-        ),
-        (
-            "[placement]\ncpus = 3\n",
-            "8:8",
-            "placement.cpus must be a list of cpus in quotes, like \"0-3,8\", write one: found=3, an integer",
-        ),
-        (
-            "[output]\nformat = 1979-05-27\n",
-            "8:10",
-            "output.format must be one of text, json in quotes, write one: found=1979-05-27, a date",
-        ),
-        (
-            "[output]\nfile = {}\n",
-            "8:8",
-            "output.file must be a text in quotes, write one: found=a table",
-        ),
-        (
-            "[limits]\nask_timeout = 5\n",
-            "8:15",
-            "limits.ask_timeout must be a time with its unit in quotes, like \"250ms\", write one: found=5, an integer",
-        ),
-        (
-            "[limits]\nrecord_bytes_max = 5\n",
-            "8:20",
-            "limits.record_bytes_max must be a size with its unit in quotes, like \"64KiB\", write one: found=5, an integer",
-        ),
-        (
-            "[[topology]]\n",
-            "7:1",
-            "topology must be a table, write one: found=[[topology]], a list",
-        ),
+        ("count = \"3\"", "7:9", "agents.a.count", "a whole number", "\"3\", a text"),
+        ("count = 1.5", "7:9", "agents.a.count", "a whole number", "1.5, a number with a fraction"),
+        ("[[topology]]", "7:1", "topology", "a table", "[[topology]], a list"),
     ];
-    for (rest, place, text) in cases {
-        one_of(rest, place, "CL-1013", text);
+    for (rest, place, key, expected, found) in cases {
+        let text = format!("{key} must be {expected}, write one: found={found}");
+        one_of(rest, place, "CL-1013", &text);
     }
-    let content = flow("").replace("model = \"digits\"", "command = \"cat\"");
-    let text =
-        "agents.a.command must be a list, like [\"a\", \"b\"], write one: found=\"cat\", a text";
-    one(&content, "6:11", "CL-1013", text);
-    let content = flow("").replace("model = \"digits\"", "command = [1]");
+    let whole = "a whole number";
+    let cpus = "a list of cpus in quotes, like \"0-3,8\"";
+    let time = "a time with its unit in quotes, like \"250ms\"";
+    let size = "a size with its unit in quotes, like \"64KiB\"";
+    let cases = [
+        ("topology", "workers", "true", whole, "true, true or false"),
+        ("placement", "pin", "\"yes\"", "true or false", "\"yes\", a text"),
+        ("placement", "cpus", "3", cpus, "3, an integer"),
+        ("output", "format", "1979-05-27", "one of text, json in quotes", "1979-05-27, a date"),
+        ("output", "file", "{}", "a text in quotes", "a table"),
+        ("limits", "ask_timeout", "5", time, "5, an integer"),
+        ("limits", "record_bytes_max", "5", size, "5, an integer"),
+    ];
+    for (table, key, value, expected, found) in cases {
+        let text = format!("{table}.{key} must be {expected}, write one: found={found}");
+        let place = format!("8:{}", key.len() + 4);
+        one_of(&format!("[{table}]\n{key} = {value}\n"), &place, "CL-1013", &text);
+    }
+}
+
+#[test]
+fn a_list_and_what_is_in_it_have_kinds() {
+    let list = "a list, like [\"a\", \"b\"], write one";
+    let command =
+        |value: &str| flow("").replace("model = \"digits\"", &format!("command = {value}"));
+    let text = format!("agents.a.command must be {list}: found=\"cat\", a text");
+    one(&command("\"cat\""), "6:11", "CL-1013", &text);
     let text = "agents.a.command must be a text in quotes, write one: found=1, an integer";
-    one(&content, "6:12", "CL-1013", text);
-    let content = flow("").replace("\"a\"", "3");
-    one(
-        &content,
-        "5:8",
-        "CL-1013",
-        "agents.name must be a name in quotes, write one: found=3, an integer",
-    );
+    one(&command("[1]"), "6:12", "CL-1013", text);
+    let text = "agents.name must be a name in quotes, write one: found=3, an integer";
+    one(&flow("").replace("\"a\"", "3"), "5:8", "CL-1013", text);
     let content = "version = 1\nagents = 3\n[input]\nlines = \"-\"\n";
-    let text = "agents must be a list, like [\"a\", \"b\"], write one: found=3, an integer";
-    one(content, "2:10", "CL-1013", text);
+    let text = format!("agents must be {list}: found=3, an integer");
+    one(content, "2:10", "CL-1013", &text);
 }
 
 #[test]

@@ -138,6 +138,8 @@ fn flow() -> impl Strategy<Value = String> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
     #[test]
     fn any_bytes_are_read_or_refused(content: Vec<u8>) {
         survives(&content)?;

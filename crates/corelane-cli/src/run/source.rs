@@ -65,6 +65,9 @@ struct Feed {
     _stop: mpsc::Sender<()>,
 }
 
+/// What the thread of a source does until its end.
+type Reader = Box<dyn FnOnce(&Outlet) -> Result<(), RunError> + Send>;
+
 /// What a source counts.
 #[derive(Debug, Default)]
 struct Counts {
@@ -119,7 +122,7 @@ impl Source {
         let (batches, inbox) = mpsc::sync_channel(BATCHES_MAX);
         let (stop, stopped) = mpsc::channel();
         let outlet = Outlet { batches, stop: stopped, news, counts, record_bytes_max };
-        let work: Box<dyn FnOnce(&Outlet) -> Result<(), RunError> + Send> = match input.clone() {
+        let work: Reader = match input.clone() {
             Input::Lines(config::Lines::Stdin) => {
                 Box::new(|outlet| read_lines(io::stdin(), "stdin", outlet))
             }

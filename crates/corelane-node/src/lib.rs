@@ -3,9 +3,9 @@
 //! A [`Node`] starts the routers, listens on a Unix socket, starts and supervises worker processes,
 //! and hands lanes over to whoever it knows. A [`Client`] is the other end: it attaches, offers its
 //! own sealed segment and gets an endpoint. After that no message makes a system call while both
-//! sides are awake. A worker is a process that the node starts; a guest is one that it does not, and
-//! it gets a place where the configuration has one. A [`Lifeline`] ends the waits of a client whose
-//! node is gone.
+//! sides are awake. A worker is a process that the node starts; a guest is one that it does not,
+//! and it gets a place where the configuration has one. A [`Lifeline`] ends the waits of a client
+//! whose node is gone.
 //!
 //! What it does not do: it moves no message itself, knows no agent's work, and keeps nothing on
 //! disk but its socket.

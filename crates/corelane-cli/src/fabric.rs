@@ -132,6 +132,8 @@ impl Fabric {
             interrupt.check()?;
             match self.event(Duration::from_millis(50))? {
                 Some(NodeEvent::Up { client, pid, .. }) => _ = self.note_up(client, pid),
+                // It died before the others were there; its next generation is waited for.
+                Some(NodeEvent::Down { client, .. }) => self.pids[client.0 as usize] = 0,
                 Some(NodeEvent::Refused { reason }) => eprintln!("corelane: {reason}"),
                 _ if started.elapsed() > ATTACH_PATIENCE => bail!(
                     "workers did not attach within {} s: run `corelane {command}` with fewer \

@@ -100,3 +100,28 @@ fn whoever_is_killed_at_any_moment_nothing_is_left_and_the_next_run_works() {
     Report::of(&start(&place, "demo --json --load-seconds 0.1").wait()).assert_held();
     place.assert_empty();
 }
+
+/// One that dies while others are still starting is waited for again: its questions are not asked
+/// of a dead worker.
+#[test]
+fn a_worker_that_dies_while_others_start_is_waited_for() {
+    let place = Place::new();
+    let demo = start(&place, "demo --json --load-seconds 0.1 --workers 6 --agents 60");
+    let first = demo.wait_until("an attached worker", || {
+        let mut workers = demo.descendants().into_iter().map(|process| process.pid);
+        workers.find(|worker| memory::are_attached(demo.pid(), *worker))
+    });
+    let first = i32::try_from(first).ok().and_then(rustix::process::Pid::from_raw);
+    let first = first.expect("a process id is positive");
+    rustix::process::kill_process(first, Signal::KILL).expect("it lives");
+    let ended = demo.wait();
+    // Where all others were faster the run had begun, and says that a worker is missing.
+    match ended.code() {
+        0 => Report::of(&ended).assert_held(),
+        code => {
+            assert_eq!(code, 1, "{}", ended.stderr);
+            assert!(ended.stderr.contains("ended by itself"), "{}", ended.stderr);
+        }
+    }
+    place.assert_empty();
+}

@@ -93,8 +93,8 @@ fn no_color_is_obeyed_on_a_terminal() {
 #[test]
 fn nothing_is_drawn_while_the_load_is_measured() {
     let terminals = run(80, &[]);
-    for phase in ["quiet load", "load"] {
-        let drawn = terminals.progress.matches(&format!(" {phase} [")).count();
+    for phase in ["quiet load", "      load"] {
+        let drawn = terminals.progress.matches(&format!("{phase} [")).count();
         assert_eq!(drawn, 1, "{phase}: {:?}", terminals.progress);
     }
 }
@@ -107,7 +107,7 @@ fn a_terminal_that_gets_narrow_and_wide_again_keeps_its_lines() {
     let mut screens = [Parser::new(size(ROWS), size(80), 0), Parser::new(size(ROWS), size(80), 0)];
     let mut shown = [0, 0];
     // Each width from a moment on at which the demo prints nothing: it waits for the load.
-    for (phase, columns) in [("quiet load [", 40), (" load [", 60)] {
+    for (phase, columns) in [("quiet load [", 40), ("      load [", 60)] {
         demo.wait_until(phase, || demo.stderr_so_far().contains(phase).then_some(()));
         let so_far = [demo.stdout_so_far(), demo.stderr_so_far()];
         demo.resize(columns);

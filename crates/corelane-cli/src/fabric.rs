@@ -133,6 +133,8 @@ impl Fabric {
             interrupt.check()?;
             match self.event(Duration::from_millis(50))? {
                 Some(NodeEvent::Up { client, pid, .. }) => _ = self.note_up(client, pid),
+                // It died before the others were there; its next generation is waited for.
+                Some(NodeEvent::Down { client, .. }) => self.pids[client.0 as usize] = 0,
                 Some(NodeEvent::Refused { reason }) => eprintln!("corelane: {reason}"),
                 _ if started.elapsed() > patience => {
                     bail!(CliError::NotAttached { command, seconds: patience.as_secs() })

@@ -1,4 +1,4 @@
-//! Deliberately absent: the wall clock, where messages, waits or deadlines go through.
+//! Deliberately absent: the wall clock, in each crate that messages, waits and deadlines use.
 //!
 //! It can jump by years in both directions. Tests are free.
 

@@ -107,9 +107,8 @@ pub(super) fn run(
     let body = serde_json::to_value(&exchange)?;
     fabric.command(Command { name: "exchange".to_owned(), body });
 
-    // Drawn once: nothing of this process but the routers runs while it is measured.
+    // Drawn once, as it is made: nothing of this process but the routers runs while it is measured.
     let bar = terminal::bar(1, load.what);
-    bar.tick();
     let speaking = fabric.workers.iter().filter(|range| range.start < 1 + speakers).count();
     await_quiet(fabric, speaking, WARM_UP + load.time, load.patience, interrupt)?;
     bar.finish_and_clear();

@@ -294,7 +294,7 @@ mod tests {
         let info = SegmentInfo { kind: 1, generation: 1, layout_version: 1, layout_hash: 1 };
         let words = shape.segment_words(1);
         let own = OwnedSegment::create("corelane-test-port", words, info).unwrap().into_words();
-        let port = Port::new(&own, &own, &shape, 1);
+        let port = Port::new(&own, &own, shape, 1);
         assert!(matches!(port, Err(PortError::Section { section: 1, .. })), "{port:?}");
     }
 }

@@ -1,6 +1,6 @@
 //! From the bytes of a model to a plan with known extents. It runs nothing.
 
-use std::sync::Arc;
+use std::{any::Any, sync::Arc};
 
 use corelane_infer::{Cause, Dtype, LoadError, TensorSpec};
 use tract_onnx::prelude::{
@@ -21,21 +21,23 @@ pub(crate) fn cause(error: TractError) -> Cause {
     Arc::from(Box::<dyn std::error::Error + Send + Sync>::from(error))
 }
 
+/// What a panic of the runtime said.
+pub(crate) fn panicked(panic: &(dyn Any + Send)) -> TractError {
+    let said = match panic.downcast_ref::<String>() {
+        Some(text) => text,
+        None => panic.downcast_ref::<&str>().copied().unwrap_or("no message"),
+    };
+    TractError::msg(format!("runtime panicked: {said}"))
+}
+
 /// Parses a model, gives its open leading axes the extent `batch`, and plans it.
 ///
 /// tract looks names of the file up without asking whether they are there, and so panics on some
 /// damaged models. Nothing outlives such a panic: all that it could leave half-done is local.
 pub(crate) fn prepare(bytes: &[u8], batch: usize) -> Result<Loaded, LoadError> {
     std::panic::catch_unwind(|| plan(bytes, batch)).unwrap_or_else(|panic| {
-        let said = match panic.downcast_ref::<String>() {
-            Some(text) => text,
-            None => panic.downcast_ref::<&str>().copied().unwrap_or("no message"),
-        };
-        Err(LoadError::NotAModel {
-            backend: NAME,
-            bytes: bytes.len() as u64,
-            cause: cause(TractError::msg(format!("runtime panicked: {said}"))),
-        })
+        let cause = cause(panicked(&*panic));
+        Err(LoadError::NotAModel { backend: NAME, bytes: bytes.len() as u64, cause })
     })
 }
 

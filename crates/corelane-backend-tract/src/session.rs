@@ -3,14 +3,17 @@
 //! A run copies the inputs into tensors that live as long as the session and steps a state that
 //! is kept too, so that what tract allocates per run is its intermediate results.
 
-use std::sync::Arc;
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
 use corelane_infer::{Dtype, Elements, ElementsMut, RunError, TensorSpec, TensorView, Ticket};
 use tract_onnx::prelude::{
     Datum, IntoTValue, TValue, TVec, Tensor, TractResult, TypedRunnableModel, TypedSimpleState,
 };
 
-use crate::load::cause;
+use crate::load::{cause, panicked};
 
 /// Runs whose outputs may be untaken.
 const RUNS_IN_FLIGHT_MAX: usize = 1;
@@ -105,7 +108,10 @@ impl Loaded {
             }
         }
         let values = self.buffers.iter().map(|b| b.clone().into_tvalue()).collect();
-        let outcome = self.state.run(values);
+        // Some operations index by what an input says without asking whether it is in range. The
+        // state is all that a panic leaves half-done, and it is made anew below.
+        let run = AssertUnwindSafe(|| self.state.run(values));
+        let outcome = catch_unwind(run).unwrap_or_else(|panic| Err(panicked(&*panic)));
         if outcome.is_err() {
             // Half-computed values are left in the state.
             self.state = self.plan.spawn()?;

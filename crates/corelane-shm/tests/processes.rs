@@ -191,6 +191,6 @@ fn a_segment_that_its_creator_did_not_seal_is_refused() {
 #[test]
 fn a_descriptor_that_is_no_process_is_refused_by_the_system() {
     let file = std::os::fd::OwnedFd::from(tempfile::tempfile().unwrap());
-    let refused = PidFd::from_owned(file).kill(Signal::TERM).unwrap_err();
+    let refused = corelane_shm::process::PidFd::from_owned(file).kill(Signal::TERM).unwrap_err();
     assert_eq!(refused.code(), "CL-0344", "{refused}");
 }

@@ -188,8 +188,9 @@ mod tests {
     #[test]
     fn a_code_belongs_to_its_variant_or_its_struct() {
         let text = "//! A.\nimpl A {\n    fn code(&self) -> &'static str {\n        match self \
-            {\n            Self::B(_) => \"CL-0101\",\n            Self::C { .. } => \
-            \"CL-0102\",\n            Self::D => \"CL-0103\",\n            Self::E(cause) => \
+            {\n            Self::B(_) => \"CL-0101\",\n            \
+            Self::C { .. } => \"CL-0102\",\n            \
+            Self::D => \"CL-0103\",\n            Self::E(cause) => \
             cause.code(),\n        }\n    }\n}\n";
         let (sources, _) = crate::tidy::source::parse_all(&[
             TextFile::new("crates/corelane-topology/src/a.rs", text),

@@ -25,7 +25,6 @@ pub struct Bars {
     unit: String,
     label: fn(f64) -> String,
     bars: Vec<Bar>,
-    columns: Vec<String>,
 }
 
 /// One median and its interval.
@@ -35,38 +34,25 @@ pub struct Bar {
     low: f64,
     median: f64,
     high: f64,
-    cells: Vec<String>,
 }
 
 impl Bar {
     /// A median between the ends of its interval.
     pub fn new(name: impl Into<String>, [low, median, high]: [f64; 3]) -> Self {
-        Self { name: name.into(), low, median, high, cells: Vec::new() }
-    }
-
-    /// Adds a cell of the table, under the next column that [`Bars::column`] names.
-    pub fn cell(mut self, text: impl Into<String>) -> Self {
-        self.cells.push(text.into());
-        self
+        Self { name: name.into(), low, median, high }
     }
 }
 
 impl Bars {
     /// No bar yet.
     pub fn new(title: impl Into<String>, unit: impl Into<String>) -> Self {
-        let (bars, columns) = (Vec::new(), Vec::new());
-        Self { title: title.into(), unit: unit.into(), label: format::short, bars, columns }
+        let (title, unit) = (title.into(), unit.into());
+        Self { title, unit, label: format::short, bars: Vec::new() }
     }
 
     /// Writes values this way.
     pub fn label(mut self, label: fn(f64) -> String) -> Self {
         self.label = label;
-        self
-    }
-
-    /// Names a column of the table besides median, low and high.
-    pub fn column(mut self, name: impl Into<String>) -> Self {
-        self.columns.push(name.into());
         self
     }
 
@@ -130,17 +116,12 @@ impl Bars {
     }
 
     fn table(&self) -> Table {
-        let head = ["name", "median", "low", "high"].map(str::to_owned).into_iter();
         let row = |bar: &Bar| {
             let figures = [bar.median, bar.low, bar.high].map(self.label);
-            let cells = [bar.name.clone()].into_iter().chain(figures);
-            cells.chain(bar.cells.iter().cloned()).collect()
+            [bar.name.clone()].into_iter().chain(figures).collect()
         };
-        Table::new(
-            format!("{} [{}]", self.title, self.unit),
-            head.chain(self.columns.iter().cloned()),
-        )
-        .rows(self.bars.iter().map(row))
+        let caption = format!("{} [{}]", self.title, self.unit);
+        Table::new(caption, ["name", "median", "low", "high"]).rows(self.bars.iter().map(row))
     }
 }
 

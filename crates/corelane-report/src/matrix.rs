@@ -16,6 +16,8 @@ const SHADES: usize = 7;
 /// Room for the numbers beside and above the map.
 const MARGIN: f64 = 34.0;
 const CELL_MAX: f64 = 60.0;
+/// Side of the map, at most: a square as wide as the page would fill more than a window.
+const SIDE_MAX: f64 = 600.0;
 /// Smallest cell that has room for its number.
 const CELL_WITH_TEXT: f64 = 30.0;
 
@@ -92,9 +94,9 @@ impl Matrix {
 
     fn draw(&self, view: View, shades: &Shades) -> Markup {
         let count = self.cpus.len();
-        let size = ((view.width - MARGIN - 2.0) / count as f64).min(CELL_MAX);
+        let size = ((view.width.min(SIDE_MAX) - MARGIN - 2.0) / count as f64).min(CELL_MAX);
         let side = MARGIN + size * count as f64 + 2.0;
-        let every = (18.0 / size).ceil().max(1.0) as usize;
+        let every = (30.0 / size).ceil().max(1.0) as usize;
         let middle = |index: usize| MARGIN + size * (index as f64 + 0.5);
         let nearest = format::nanoseconds(shades.low);
         let farthest = format::nanoseconds(shades.high);
@@ -246,7 +248,7 @@ impl Shades {
             ul.legend.shades {
                 @for step in 0..count {
                     li {
-                        span.swatch class=(format!("b{}", shade(step))) aria-hidden="true" {}
+                        span.swatch.{"b" (shade(step))} aria-hidden="true" {}
                         (format!("{:.0} to {:.0} ns", bound(step), bound(step + 1)))
                     }
                 }

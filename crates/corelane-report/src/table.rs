@@ -8,6 +8,7 @@ pub struct Table {
     caption: String,
     head: Vec<String>,
     rows: Vec<Vec<String>>,
+    is_folded: bool,
 }
 
 impl Table {
@@ -17,7 +18,7 @@ impl Table {
         head: impl IntoIterator<Item = T>,
     ) -> Self {
         let head = head.into_iter().map(Into::into).collect();
-        Self { caption: caption.into(), head, rows: Vec::new() }
+        Self { caption: caption.into(), head, rows: Vec::new(), is_folded: false }
     }
 
     /// Adds a row; its first cell names it.
@@ -32,7 +33,20 @@ impl Table {
         self
     }
 
+    /// Folds the table away; a reader opens it.
+    pub fn folded(mut self) -> Self {
+        self.is_folded = true;
+        self
+    }
+
     pub(crate) fn render(&self) -> Markup {
+        match self.is_folded {
+            true => self.behind(),
+            false => self.open(),
+        }
+    }
+
+    fn open(&self) -> Markup {
         let is_number: Vec<bool> = (0..self.head.len()).map(|at| self.is_number(at)).collect();
         let class = |at: usize| is_number.get(at).is_some_and(|is| *is).then_some("n");
         html! {
@@ -59,7 +73,7 @@ impl Table {
     /// Folded away below a picture.
     pub(crate) fn behind(&self) -> Markup {
         html! {
-            details { summary { "The numbers: " (self.caption) } (self.render()) }
+            details { summary { "The numbers: " (self.caption) } (self.open()) }
         }
     }
 

@@ -219,7 +219,7 @@ pub(crate) fn legend<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> Marku
                 @for (index, name) in names.enumerate() {
                     @let look = index % LOOKS;
                     li {
-                        span.sign class=(format!("k{look}")) aria-hidden="true" { (SIGNS[look]) }
+                        span.sign.{"k" (look)} aria-hidden="true" { (SIGNS[look]) }
                         (name)
                     }
                 }

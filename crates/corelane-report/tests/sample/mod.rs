@@ -149,10 +149,10 @@ fn timeline() -> Timeline {
 
 fn bars() -> Bars {
     let names = ["latency", "std::sync::mpsc::sync_channel", SCRIPT, QUOTES, LONG, "", "ß", "中"];
-    let bars = Bars::new("throughput 1:1 single pinned, rate", "M/s").column("passes");
+    let bars = Bars::new("throughput 1:1 single pinned, rate", "M/s");
     names.iter().enumerate().fold(bars, |bars, (index, name)| {
         let median = 110.0 / (index + 1) as f64;
-        bars.bar(Bar::new(*name, [median * 0.8, median, median * 1.1]).cell("5 near"))
+        bars.bar(Bar::new(*name, [median * 0.8, median, median * 1.1]))
     })
 }
 

@@ -21,6 +21,7 @@ const STEPS: &[(&str, &str)] = &[
     ("loom", "every interleaving of the ring models"),
     ("bench", "the benches run, each once, without measuring"),
     ("instructions", "no message costs more instructions than recorded"),
+    ("page", "pages of runs in a browser: light and dark, wide, narrow and printed"),
     ("readme", "the commands of the README run"),
 ];
 

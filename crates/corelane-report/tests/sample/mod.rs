@@ -69,7 +69,7 @@ fn layout() -> Layout {
             format!("node {}, 256 GiB", index / 16),
             format!("L3 32 MiB shared by cpus {}-{}", index / 8 * 8, index / 8 * 8 + 7),
         ],
-        kind: if index % 3 == 0 { "E-core".into() } else { String::new() },
+        kind: if index.is_multiple_of(3) { "E-core".into() } else { String::new() },
         cpus: vec![index, index + 64],
         is_allowed: index < 56,
     };

@@ -6,6 +6,7 @@ mod cores;
 mod demo;
 mod failure;
 mod memory;
+mod page;
 mod report;
 mod signals;
 mod terminal;

@@ -68,8 +68,8 @@ fn check(
     for domain in ["Page", "Runtime", "Log", "Network"] {
         tab.call(&format!("{domain}.enable"), json!({}))?;
     }
-    let size = json!({"width": width, "height": 900, "deviceScaleFactor": 1,
-                      "mobile": width < 640});
+    // Not "mobile": that would shrink a page that is too wide until it fits.
+    let size = json!({"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false});
     tab.call("Emulation.setDeviceMetricsOverride", size)?;
     let scheme = json!([{"name": "prefers-color-scheme", "value": scheme}]);
     tab.call("Emulation.setEmulatedMedia", json!({"media": medium, "features": scheme}))?;

@@ -63,6 +63,9 @@ impl Bars {
     }
 
     pub(crate) fn render(&self) -> Markup {
+        if self.bars.is_empty() {
+            return html! { p { (self.title) ": nothing was measured." } };
+        }
         html! {
             figure {
                 figcaption { (self.title) " [" (self.unit) "]" }
@@ -92,7 +95,7 @@ impl Bars {
                     @let bottom = row * (index as f64 + 1.0);
                     @let (top, middle) = (bottom - THICK, bottom - THICK / 2.0);
                     @if is_narrow {
-                        text x="2" y=(px(top - 7.0)) { (bar.name) }
+                        text x="2" y=(px(top - 7.0)) { (cut(&bar.name, view.width)) }
                     } @else {
                         text x=(px(names - 10.0)) y=(px(middle + 4.5)) text-anchor="end" {
                             (cut(&bar.name, names))

@@ -10,7 +10,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rustix::{fs::FallocateFlags, io::Errno};
+use rustix::{
+    fs::FallocateFlags,
+    io::Errno,
+    process::{Resource, getrlimit},
+};
 use thiserror::Error;
 
 /// What every page has near its begin, so that it is known again.
@@ -18,7 +22,7 @@ pub(crate) const MARK: &str = "corelane-report/1";
 /// The mark stands within so many bytes.
 const MARK_WITHIN: u64 = 512;
 /// Room that a page may need.
-const ROOM_BYTES: u64 = 1 << 20;
+const ROOM_BYTES: u64 = 512 << 10;
 
 /// Why a page cannot be written.
 #[derive(Debug, Error)]
@@ -53,8 +57,8 @@ pub enum PageError {
     },
     /// There is no room for a page.
     #[error(
-        "page cannot be written to {}, there is no room for {} KiB: {source}: make room, or name \
-         a file on another disk",
+        "page cannot be written to {}, there is no room for {} KiB: {source}: make room, raise \
+         `ulimit -f`, or name a file on another disk",
         path.display(),
         ROOM_BYTES >> 10
     )]
@@ -203,6 +207,10 @@ impl Drop for Unfinished {
 
 /// Takes room for a file, where the file system can do that.
 fn reserve(file: &File, bytes: u64) -> io::Result<()> {
+    // Beyond this limit (`ulimit -f`) the kernel would not refuse, but end the process.
+    if getrlimit(Resource::Fsize).current.is_some_and(|limit| limit < bytes) {
+        return Err(Errno::FBIG.into());
+    }
     match rustix::fs::fallocate(file, FallocateFlags::empty(), 0, bytes) {
         Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
         result => Ok(result?),

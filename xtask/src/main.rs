@@ -1,5 +1,5 @@
-//! Project chores behind `cargo xtask`: `verify`, `fix`, `tidy` the counts and mutants of the
-//! rings, and the look at pages.
+//! Project chores behind `cargo xtask`: `verify`, `fix`, `tidy` and the counts and mutants of
+//! the rings.
 //!
 //! It checks and formats; it builds nothing that is shipped and downloads nothing.
 #![forbid(unsafe_code)]
@@ -8,7 +8,6 @@ mod fix;
 mod instructions;
 mod mutants;
 mod orderings;
-mod page;
 mod survivors;
 mod tidy;
 mod verify;
@@ -46,14 +45,6 @@ enum Chore {
         #[arg(long)]
         write: bool,
     },
-    /// Load pages in a headless browser and look for what a reader would stumble over
-    Page {
-        /// Folder of the screenshots
-        #[arg(long)]
-        out: PathBuf,
-        /// The pages
-        files: Vec<PathBuf>,
-    },
     /// Weaken each memory order of the rings and run the loom models
     Orderings {
         /// Judge this module of `mutants.toml`; may be repeated
@@ -79,7 +70,6 @@ fn main() -> ExitCode {
         Chore::Fix => fix::run(&root),
         Chore::Tidy => tidy::run(&root),
         Chore::Instructions { write } => instructions::run(&root, write),
-        Chore::Page { out, files } => page::run(&files, &out),
         Chore::Orderings { module } => orderings::run(&root, &module),
         Chore::Mutants { module, tests_only } => mutants::run(&root, &module, !tests_only),
     };

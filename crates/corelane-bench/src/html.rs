@@ -3,7 +3,7 @@
 //! Curves over the payload where there are several payloads, a curve of percentiles for round
 //! trips, and for the rest bars with the interval as a whisker.
 
-use corelane_report::{Bar, Bars, Curves, Facts, Page, Percentiles, Section, Table};
+use corelane_report::{Bar, Bars, Curves, Facts, Page, Percentiles, Section, Table, nanoseconds};
 
 use crate::{
     machine::Machine,
@@ -43,7 +43,7 @@ fn section(title: String, rows: &[&Row]) -> Section {
     let section = Section::new(title.clone());
     let section = match payloads.len() {
         1 => section.part(bars(&title, rows)),
-        _ => section.part(curves(&title, rows)),
+        _ => section.part(curves(rows)),
     };
     let section = section.part(details(rows));
     payloads.into_iter().fold(section, |section, payload| {
@@ -78,9 +78,10 @@ fn bars(title: &str, rows: &[&Row]) -> Bars {
 }
 
 /// A line over the payload for each peer.
-fn curves(title: &str, rows: &[&Row]) -> Curves {
+fn curves(rows: &[&Row]) -> Curves {
     let payload = ("payload", (|x| bytes(x.round() as usize)) as fn(f64) -> String);
-    let curves = Curves::new(title, payload, (&rows[0].unit, table::short));
+    let label = if rows[0].unit == "ns" { nanoseconds } else { table::short };
+    let curves = Curves::new("Median by payload", payload, (&rows[0].unit, label));
     rows.iter().fold(curves, |curves, row| {
         curves.point(&row.key.peer, row.key.payload_bytes as f64, row.median)
     })

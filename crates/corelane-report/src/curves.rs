@@ -55,7 +55,7 @@ impl Curves {
     pub(crate) fn render(&self) -> Markup {
         let points = || self.lines.iter().flat_map(|line| line.points.iter());
         let chart = Chart {
-            title: self.title.clone(),
+            title: self.caption(),
             about: format!("{} by {}; the table has every number.", self.unit, self.x_name),
             x: Axis {
                 name: self.x_name.clone(),
@@ -75,9 +75,15 @@ impl Curves {
         html! { (chart.render()) (self.table().behind()) }
     }
 
+    fn caption(&self) -> String {
+        match self.unit.as_str() {
+            "" => self.title.clone(),
+            unit => format!("{} [{unit}]", self.title),
+        }
+    }
+
     fn table(&self) -> Table {
         let places = self.places();
-        let unit = if self.unit.is_empty() { String::new() } else { format!(" [{}]", self.unit) };
         let head = [self.x_name.clone()].into_iter();
         let head = head.chain(self.lines.iter().map(|line| line.name.clone()));
         let row = |x: f64| {
@@ -87,6 +93,6 @@ impl Curves {
             });
             [(self.x_label)(x)].into_iter().chain(cells).collect()
         };
-        Table::new(format!("{}{unit}", self.title), head).rows(places.into_iter().map(row))
+        Table::new(self.caption(), head).rows(places.into_iter().map(row))
     }
 }

@@ -211,6 +211,11 @@ fn class_row(summary: &ClassSummary) -> Vec<String> {
     [name, pairs_measured.to_string()].into_iter().chain(times).collect()
 }
 
+fn span_of(low: f64, high: f64) -> String {
+    let [low, high] = [low, high].map(|ns| format!("{ns:.0}"));
+    if low == high { format!("{low} ns") } else { format!("{low} to {high} ns") }
+}
+
 /// Which shade a latency has: steps of equal factors between the nearest and the farthest.
 struct Shades {
     low: f64,
@@ -249,7 +254,7 @@ impl Shades {
                 @for step in 0..count {
                     li {
                         span.swatch.{"b" (shade(step))} aria-hidden="true" {}
-                        (format!("{:.0} to {:.0} ns", bound(step), bound(step + 1)))
+                        (span_of(bound(step), bound(step + 1)))
                     }
                 }
             }

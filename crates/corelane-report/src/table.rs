@@ -73,7 +73,7 @@ impl Table {
     /// Folded away below a picture.
     pub(crate) fn behind(&self) -> Markup {
         html! {
-            details { summary { "The numbers: " (self.caption) } (self.open()) }
+            details { summary { "Table: " (self.caption) } (self.open()) }
         }
     }
 

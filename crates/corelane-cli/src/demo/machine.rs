@@ -18,6 +18,8 @@ pub(super) struct Machine {
     pub(super) request: PlanRequest,
     pub(super) request_because: String,
     pub(super) plan: Plan,
+    /// What the page says of it; looked at before any thread is pinned.
+    pub(super) here: corelane_bench::Machine,
     is_floating: bool,
 }
 
@@ -31,6 +33,7 @@ pub(super) struct Fingerprint {
 }
 
 pub(super) fn look(args: &DemoArgs, interrupt: &Interrupt) -> anyhow::Result<Machine> {
+    let here = corelane_bench::Machine::look();
     let topology = Topology::read(&SysRoot::default()).context("machine cannot be read")?;
     let suggested = Plan::default_request(&topology);
     let bar = terminal::bar(0, "measuring");
@@ -49,7 +52,7 @@ pub(super) fn look(args: &DemoArgs, interrupt: &Interrupt) -> anyhow::Result<Mac
     };
     let plan = plan(&topology, Some(&matrix), &request);
     let is_floating = args.floating;
-    Ok(Machine { topology, matrix, request, request_because, plan, is_floating })
+    Ok(Machine { topology, matrix, request, request_because, plan, here, is_floating })
 }
 
 impl Machine {

@@ -21,17 +21,17 @@ pub(super) fn draw(
     outcomes: &Outcomes,
     report: &Report,
 ) -> Page {
-    let here = Fingerprint::look();
+    let here = &machine.here;
     let page = Page::new("corelane demo")
-        .subtitle(subtitle(&here))
+        .subtitle(subtitle(here))
         .section(Section::new("Summary").part(summary(outcomes, report)))
         .section(self::machine(args, machine))
         .section(real_input(digits, &outcomes.first, report))
         .section(load(outcomes))
         .section(failure(outcomes))
-        .section(Section::new("Fingerprint").part(settings(args, report, fingerprint(&here))))
+        .section(Section::new("Fingerprint").part(settings(args, report, fingerprint(here))))
         .foot(foot());
-    remarks(outcomes, report, &here).into_iter().fold(page, Page::remark)
+    remarks(outcomes, report, here).into_iter().fold(page, Page::remark)
 }
 
 fn summary(outcomes: &Outcomes, report: &Report) -> Summary {
@@ -47,7 +47,7 @@ fn summary(outcomes: &Outcomes, report: &Report) -> Summary {
     });
     let crosses = load.cross_share * 100.0;
     let recovery = second.recovery_ms.map_or("none due".to_owned(), |ms| nanoseconds(ms * 1e6));
-    let digits = format!("{} of {}", count(report.answered as u64), count(report.images as u64));
+    let images = count(report.images as u64);
     summary
         .figure(
             Figure::new("Routed messages", format!("{}/s", short(load.msgs_per_s)))
@@ -62,7 +62,10 @@ fn summary(outcomes: &Outcomes, report: &Report) -> Summary {
                 .note("while all agents speak"),
         )
         .figure(Figure::new("Recovery", recovery).note("from SIGKILL to the next answer"))
-        .figure(Figure::new("Digits answered", digits).note("each once, although a worker died"))
+        .figure(
+            Figure::new("Digits answered", count(report.answered as u64))
+                .note(format!("of {images}, each once, although a worker died")),
+        )
         .figure(
             Figure::new("Right", format!("{:.1} %", report.accuracy * 100.0))
                 .note(format!("of {} digits never seen before", report.accuracy_images)),

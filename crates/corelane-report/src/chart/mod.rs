@@ -6,8 +6,8 @@ use maud::{Markup, html};
 
 pub(crate) use scale::Scale;
 
-/// Looks of curves: colour, dashes and mark differ, and so do eight curves without colour.
-pub(crate) const LOOKS: usize = 8;
+/// Colours of curves, each with its dashes, so that eight curves differ without colour.
+const LOOKS: usize = 8;
 /// The marks of the looks, as the legend shows them.
 const SIGNS: [&str; LOOKS] = ["●", "■", "▲", "◆", "○", "□", "△", "◇"];
 /// Marks on a curve, at most.
@@ -92,7 +92,7 @@ impl Chart {
                 (self.draw_y_axis(&frame))
                 (self.draw_x_axis(&frame))
                 @for (index, line) in self.lines.iter().enumerate() {
-                    (self.draw_line(&frame, line, index % LOOKS))
+                    (self.draw_line(&frame, line, index))
                 }
                 @for (number, (x, row)) in rows.iter().enumerate() {
                     @let y = TOP + 8.0 + *row as f64 * MARK_ROW;
@@ -155,7 +155,7 @@ impl Chart {
         }
     }
 
-    fn draw_line(&self, frame: &Frame, line: &Line, look: usize) -> Markup {
+    fn draw_line(&self, frame: &Frame, line: &Line, index: usize) -> Markup {
         let place = |&(x, y): &(f64, f64)| {
             let (x, y) = (frame.x(&self.x.scale, x), frame.y(&self.y.scale, y));
             (x.is_finite() && y.is_finite()).then_some((x, y))
@@ -174,10 +174,10 @@ impl Chart {
         }
         let every = points.len().div_ceil(MARKS_MAX).max(1);
         // The last one is the maximum, or the end.
-        let marked = points.iter().rev().step_by(every).map(|&(x, y)| mark(look, x, y));
+        let marked = points.iter().rev().step_by(every).map(|&(x, y)| mark(mark_of(index), x, y));
         let marked: Vec<Markup> = if line.is_step { Vec::new() } else { marked.collect() };
         html! {
-            g class=(format!("k{look}")) {
+            g class=(format!("k{}", index % LOOKS)) {
                 path.line d=(path) {}
                 @for mark in marked { (mark) }
             }
@@ -217,9 +217,10 @@ pub(crate) fn legend<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> Marku
         @if names.len() > 1 {
             ul.legend {
                 @for (index, name) in names.enumerate() {
-                    @let look = index % LOOKS;
                     li {
-                        span.sign.{"k" (look)} aria-hidden="true" { (SIGNS[look]) }
+                        span.sign.{"k" (index % LOOKS)} aria-hidden="true" {
+                            (SIGNS[mark_of(index)])
+                        }
                         (name)
                     }
                 }
@@ -228,7 +229,12 @@ pub(crate) fn legend<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> Marku
     }
 }
 
-/// The mark of a look, around a point.
+/// The mark of a curve: from the ninth on, colour and dashes come again with another mark.
+fn mark_of(index: usize) -> usize {
+    (index + 5 * (index / LOOKS)) % LOOKS
+}
+
+/// A mark around a point.
 fn mark(look: usize, x: f64, y: f64) -> Markup {
     let class = if look < LOOKS / 2 { "full" } else { "hollow" };
     let path = match look % 4 {

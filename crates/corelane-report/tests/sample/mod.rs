@@ -163,7 +163,7 @@ fn curves_without_points() -> Curves {
 fn curves() -> Curves {
     let mut curves = curves_without_points();
     for (index, name) in
-        ["a", "b", "c", "d", "e", "f", "g", "h", SCRIPT, STYLE_END].iter().enumerate()
+        ["a", "b", "c", "d", "e", "f", "g", "h", "i", SCRIPT, STYLE_END].iter().enumerate()
     {
         for payload in [8.0, 64.0, 256.0, 4096.0] {
             curves = curves.point(name, payload, (index + 1) as f64 * 30.0 + payload / 9.0);

@@ -29,10 +29,14 @@ const OPTIONS: [&str; 10] = [
 ];
 
 /// The first browser on the path.
-pub(super) fn find() -> Option<PathBuf> {
-    let folders: Vec<PathBuf> = std::env::split_paths(&std::env::var_os("PATH")?).collect();
-    let places = NAMES.iter().flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
-    places.into_iter().find(|place| place.is_file())
+pub(super) fn find() -> Result<Option<PathBuf>> {
+    for name in NAMES {
+        let found = Command::new("sh").args(["-c", "command -v \"$1\"", "sh", name]).output()?;
+        if found.status.success() {
+            return Ok(Some(PathBuf::from(String::from_utf8(found.stdout)?.trim_end())));
+        }
+    }
+    Ok(None)
 }
 
 /// A running browser.

@@ -1,12 +1,14 @@
-//! `cargo xtask page`: loads pages in a headless browser, light and dark, wide and narrow, and
-//! looks for what a reader would stumble over. Screenshots are for people to look at.
+//! Loads pages in a headless browser, light and dark, wide, narrow and printed, and looks for what
+//! a reader would stumble over. Screenshots are for people to look at. `ci/page` runs it:
+//! `cargo run -p corelane-report --example look -- FOLDER PAGE.html...`.
 //!
-//! What is looked for in a page stands in `page/checks.js`; here stands what the browser reports.
+//! What is looked for in a page stands in `checks.js`; here stands what the browser reports.
 
 mod browser;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
@@ -14,7 +16,7 @@ use serde_json::{Value, json};
 use browser::Browser;
 
 /// What runs in the page and returns a list of findings.
-const CHECKS: &str = include_str!("page/checks.js");
+const CHECKS: &str = include_str!("checks.js");
 /// Name, width, colour scheme and medium of each look.
 const LOOKS: [(&str, u32, &str, &str); 5] = [
     ("wide-light", 1280, "light", "screen"),
@@ -26,14 +28,18 @@ const LOOKS: [(&str, u32, &str, &str); 5] = [
 /// Longest screenshot; beyond it a browser cuts by itself.
 const HEIGHT_MAX: f64 = 12_000.0;
 
-/// Checks each page and writes its screenshots into `out`.
-///
-/// # Errors
-/// When a page cannot be read, or the browser does not do what it is told.
-pub(crate) fn run(files: &[PathBuf], out: &Path) -> Result<bool> {
-    ensure!(!files.is_empty(), "no page was named: cargo xtask page FILE.html ...");
+fn main() -> Result<ExitCode> {
+    let mut arguments = std::env::args_os().skip(1).map(PathBuf::from);
+    let out = arguments.next().context("name a folder for the screenshots, then the pages")?;
+    let files: Vec<PathBuf> = arguments.collect();
+    Ok(if run(&files, &out)? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Checks each page and writes its screenshots into `out`; says whether nothing was found.
+fn run(files: &[PathBuf], out: &Path) -> Result<bool> {
+    ensure!(!files.is_empty(), "no page was named: name one after the folder");
     fs::create_dir_all(out).with_context(|| format!("cannot make {}", out.display()))?;
-    let Some(program) = browser::find() else {
+    let Some(program) = browser::find()? else {
         println!("skipped: no browser: install chromium");
         return Ok(true);
     };

@@ -123,7 +123,10 @@ mod tests {
 
     #[test]
     fn complaints_are_what_a_page_should_not_do() {
-        let request = |url: &str| json!({"method": "Network.requestWillBeSent", "params": {"request": {"url": url}}});
+        let request = |url: &str| {
+            let asked = json!({"request": {"url": url}});
+            json!({"method": "Network.requestWillBeSent", "params": asked})
+        };
         let page = "file:///page.html";
         assert_eq!(complaint(&request(page), page), None);
         assert_eq!(complaint(&request("data:,"), page), None);

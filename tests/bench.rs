@@ -261,7 +261,7 @@ fn a_page_that_cannot_be_written_is_refused_before_anything_is_measured() {
     let place = Place::new();
     let ended = run(&place, "compare --html /nonexistent/page.html --passes 1000 --pass-ms 10000");
     assert_eq!((ended.code(), ended.stdout.as_str()), (1, ""), "{}", ended.stderr);
-    assert!(ended.stderr.starts_with("corelane: error[CL-1144]: "), "{}", ended.stderr);
+    assert!(ended.stderr.starts_with("corelane: error[CL-1203]: "), "{}", ended.stderr);
     assert!(ended.stderr.contains("/nonexistent/page.html"), "{}", ended.stderr);
 }
 

@@ -10,6 +10,7 @@ mod demo;
 mod failure;
 mod memory;
 mod moved;
+mod page;
 mod report;
 mod signals;
 mod terminal;

@@ -22,6 +22,7 @@ const STEPS: &[(&str, &str)] = &[
     ("bench", "the benches run, each once, without measuring"),
     ("instructions", "no message costs more instructions than recorded"),
     ("aarch64", "it builds for 64-bit ARM, and the rings' tests pass there under qemu"),
+    ("page", "pages of runs in a browser: light and dark, wide, narrow and printed"),
     ("readme", "the commands of the README run"),
     ("install", "cargo install works from the checkout"),
     ("dist", "the archive is whole and the same twice, and its binary runs alone"),

@@ -1,43 +1,55 @@
-//! A report as one page of HTML without any other file, readable in light and dark.
+//! A report as one page of HTML without any other file, by way of `corelane-report`.
 //!
 //! Curves over the payload where there are several payloads, a curve of percentiles for round
 //! trips, and for the rest bars with the interval as a whisker.
 
-mod chart;
+use corelane_report::{Bar, Bars, Curves, Facts, Page, Percentiles, Section, Table, nanoseconds};
 
 use crate::{
+    machine::Machine,
     report::{Report, Row},
     row::{Workload, bytes},
     table,
 };
 
-const STYLE: &str = "
-:root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
-body { max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
-svg { width: 100%; height: auto; }
-svg text { font-family: system-ui, sans-serif; }
-pre { overflow-x: auto; font-size: 13px; line-height: 1.35; }
-";
+/// The page. `subtitle` says where and when, `foot` which program made it.
+pub fn page(report: &Report, subtitle: &str, foot: &str) -> Page {
+    let page = Page::new("corelane bench").subtitle(subtitle).foot(foot);
+    let figures = series(&report.rows).into_iter().map(|(title, rows)| section(title, &rows));
+    let page = figures.fold(page, Page::section);
+    let page = page.section(Section::new("Machine").part(fingerprint(&report.machine)));
+    report.remarks.iter().fold(page, |page, remark| page.remark(remark))
+}
 
-/// The page.
-pub fn page(report: &Report) -> String {
-    let machine = escape(&format!("{}, cpus {}", report.machine.cpu, report.machine.cpus));
-    let mut body = String::new();
-    for (title, rows) in series(&report.rows) {
-        body += &format!("<h2>{}</h2>\n", escape(&title));
-        body += &chart_of(&rows);
-        if rows.iter().any(|row| !row.percentiles.is_empty()) {
-            body += &percentile_charts(&rows);
-        }
-    }
-    let tables = escape(&table::draw(report));
-    format!(
-        "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width\">\n\
-         <title>corelane bench</title>\n<style>{STYLE}</style>\n\
-         <h1>corelane bench</h1>\n<p>{machine}</p>\n{body}<h2>All figures</h2>\n\
-         <pre>{tables}</pre>\n</html>\n"
-    )
+/// What a reader needs to compare two runs.
+pub fn fingerprint(machine: &Machine) -> Facts {
+    let load = machine.load.map_or("unknown".to_owned(), |load| format!("{load:.2}"));
+    let build = if machine.is_optimised { "optimised" } else { "not optimised: says nothing" };
+    Facts::default()
+        .fact("CPU", &machine.cpu)
+        .fact("Allowed cpus", &machine.cpus)
+        .fact("Shape", &machine.shape)
+        .fact("Linux", &machine.kernel)
+        .fact("Compiler", &machine.rustc)
+        .fact("Build", build)
+        .fact("Load average before the run", load)
+        .fact("Step of the clock", format!("{} ns", machine.clock_step_ns))
+}
+
+fn section(title: String, rows: &[&Row]) -> Section {
+    let mut payloads: Vec<usize> = rows.iter().map(|row| row.key.payload_bytes).collect();
+    payloads.sort_unstable();
+    payloads.dedup();
+    let section = Section::new(title.clone());
+    let section = match payloads.len() {
+        1 => section.part(bars(&title, rows)),
+        _ => section.part(curves(rows)),
+    };
+    let section = section.part(details(rows));
+    payloads.into_iter().fold(section, |section, payload| {
+        let rows = rows.iter().filter(|row| row.key.payload_bytes == payload);
+        section.optional(percentiles(payload, rows.copied()))
+    })
 }
 
 /// Rows by title, in their first order: all peers and payloads of one figure. The upper
@@ -57,42 +69,52 @@ fn series(rows: &[Row]) -> Vec<(String, Vec<&Row>)> {
     series
 }
 
-/// Lines over the payload, or bars when there is one payload only.
-fn chart_of(rows: &[&Row]) -> String {
-    let unit = &rows[0].unit;
-    let is_one_payload = rows.iter().all(|row| row.key.payload_bytes == rows[0].key.payload_bytes);
-    if is_one_payload {
-        let bars = rows.iter().map(|row| (row.key.peer.clone(), [row.low, row.median, row.high]));
-        return chart::bars(&bars.collect::<Vec<_>>(), unit);
-    }
-    let lines = chart::by_name(
-        rows.iter().map(|row| (row.key.peer.clone(), (row.key.payload_bytes as f64, row.median))),
-    );
-    chart::curves(&lines, "payload in bytes", unit, &|x| bytes(x.round() as usize))
+/// A bar for each peer.
+fn bars(title: &str, rows: &[&Row]) -> Bars {
+    let title = format!("{title}, {}", bytes(rows[0].key.payload_bytes));
+    let bars = Bars::new(title, &rows[0].unit).label(table::short);
+    rows.iter()
+        .fold(bars, |bars, row| bars.bar(Bar::new(&row.key.peer, [row.low, row.median, row.high])))
 }
 
-/// One curve of percentiles for each payload.
-fn percentile_charts(rows: &[&Row]) -> String {
-    let mut payloads: Vec<usize> = rows.iter().map(|row| row.key.payload_bytes).collect();
-    payloads.sort_unstable();
-    payloads.dedup();
-    let chart = |payload: usize| {
-        let rows = rows.iter().filter(|row| row.key.payload_bytes == payload);
-        let points = rows.flat_map(|row| {
-            // The rarer by ten, the farther right by as much; the slowest has no place of its own.
-            let shown = row.percentiles.iter().filter(|(at, _)| *at < 1.0);
-            shown.map(|(at, ns)| (row.key.peer.clone(), (1.0 / (1.0 - at), *ns)))
-        });
-        let lines = chart::by_name(points);
-        let label = |x: f64| format!("{}", (100.0 - 100.0 / x) as f32);
-        let title = format!("<h3>Percentiles, {}</h3>\n", bytes(payload));
-        title + &chart::curves(&lines, "percentile", "ns", &label)
+/// A line over the payload for each peer.
+fn curves(rows: &[&Row]) -> Curves {
+    let payload = ("payload", (|x| bytes(x.round() as usize)) as fn(f64) -> String);
+    let label = if rows[0].unit == "ns" { nanoseconds } else { table::short };
+    let curves = Curves::new("Median by payload", payload, (&rows[0].unit, label));
+    rows.iter().fold(curves, |curves, row| {
+        curves.point(&row.key.peer, row.key.payload_bytes as f64, row.median)
+    })
+}
+
+/// All that is known of each row.
+fn details(rows: &[&Row]) -> Table {
+    let head = ["peer", "payload", "median", "low", "high", "passes", "ping-pong [ns]", "where"];
+    let row = |row: &&Row| {
+        let disturbed = match row.passes_disturbed {
+            0 => String::new(),
+            count => format!(", {count} disturbed"),
+        };
+        let [median, low, high] = [row.median, row.low, row.high].map(table::short);
+        let passes = format!("{} {}{disturbed}", row.passes, row.label.name());
+        let (peer, payload) = (row.key.peer.clone(), bytes(row.key.payload_bytes));
+        let pingpong = format!("{:.0}", row.pingpong_ns);
+        vec![peer, payload, median, low, high, passes, pingpong, row.cpus.clone()]
     };
-    payloads.into_iter().map(chart).collect()
+    let caption = format!("every row with its interval and its ping-pong [{}]", rows[0].unit);
+    Table::new(caption, head).rows(rows.iter().map(row)).folded()
 }
 
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+/// The percentiles of all peers at one payload, if they were kept.
+fn percentiles<'a>(payload: usize, rows: impl Iterator<Item = &'a Row>) -> Option<Percentiles> {
+    let mut rows = rows.filter(|row| !row.percentiles.is_empty()).peekable();
+    rows.peek()?;
+    let curves = Percentiles::new(format!("Percentiles, {}", bytes(payload)), "ns");
+    Some(
+        rows.fold(curves, |curves, row| {
+            curves.points(&row.key.peer, row.percentiles.iter().copied())
+        }),
+    )
 }
 
 #[cfg(test)]
@@ -107,13 +129,21 @@ mod tests {
         larger.key.payload_bytes = 4096;
         larger.key.peer = "<theirs>".into();
         report.rows.push(larger);
-        let page = page(&report);
-        assert_eq!(page.matches("<svg").count(), 3, "rate, p50 and its percentiles");
+        report.machine.cpu = "<script>abacus".into();
+        let page = page(&report, "here", "corelane").render();
+        assert_eq!(page.matches("<figure").count(), 3, "rate, p50 and its percentiles");
         assert!(!page.contains("<theirs>") && page.contains("&lt;theirs&gt;"));
-        for outside in ["http://", "https://", "<script", "<link", "src="] {
-            let page = page.replace("http://www.w3.org/2000/svg", "");
+        assert!(page.contains("&lt;script&gt;abacus"));
+        for outside in ["http://", "https://", "<script", "src="] {
             assert!(!page.contains(outside), "{outside}");
         }
-        assert!(page.contains("currentColor"), "text takes the colour of the page");
+    }
+
+    #[test]
+    fn every_row_is_in_a_table_with_its_interval() {
+        let page = page(&report(), "", "").render();
+        for cell in ["<th scope=\"row\">theirs</th>", ">45.0<", ">55.0<", ">5 near<", ">110<"] {
+            assert!(page.contains(cell), "{cell}");
+        }
     }
 }

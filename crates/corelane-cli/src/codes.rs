@@ -49,6 +49,7 @@ fn code_of(error: &(dyn Error + 'static)) -> Option<&'static str> {
         corelane_node::control::NotAMessage,
         corelane_node::control::Refusal,
         corelane_plugin::ServiceError,
+        corelane_report::PageError,
         corelane_router::RouterError,
         corelane_router::TableError,
         corelane_shm::SegmentError,

@@ -217,14 +217,6 @@ pub(crate) enum CliError {
     /// Neither variable that leads to the folder is set.
     #[error("baselines have no folder: set XDG_STATE_HOME or HOME")]
     NoStateFolder,
-    /// A page could not be written.
-    #[error("page cannot be written, choose another path or make room: {}", path.display())]
-    Page {
-        /// Its file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
     /// The file of the flame graph cannot be made.
     #[error("flame graph cannot be written, choose another path: {}", path.display())]
     FlamegraphFile {
@@ -274,7 +266,6 @@ impl CliError {
             Self::BaselineRead { .. } => "CL-1141",
             Self::BaselineKeep { .. } => "CL-1142",
             Self::NoStateFolder => "CL-1143",
-            Self::Page { .. } => "CL-1144",
             Self::FlamegraphFile { .. } => "CL-1145",
             Self::Profiler(_) => "CL-1146",
             Self::Flamegraph(_) => "CL-1147",

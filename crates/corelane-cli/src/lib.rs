@@ -14,6 +14,7 @@ mod explain;
 mod fabric;
 mod interrupt;
 mod machine;
+mod page;
 mod placed;
 mod run;
 mod shell;
@@ -91,6 +92,7 @@ enum Command {
 /// Runs the command line of this process. `version` is what `--version` prints.
 pub fn main(version: &'static str) -> ExitCode {
     use clap::{CommandFactory, FromArgMatches};
+    page::set_version(version);
     let matches = Cli::command().version(version).get_matches();
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let outcome = match cli.command {

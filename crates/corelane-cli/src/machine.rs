@@ -18,6 +18,8 @@ pub(crate) struct Machine {
     pub(crate) request: PlanRequest,
     pub(crate) request_because: String,
     pub(crate) plan: Plan,
+    /// What the page says of it; looked at before any thread is pinned.
+    pub(crate) here: corelane_bench::Machine,
     is_floating: bool,
 }
 
@@ -41,6 +43,7 @@ pub(crate) struct Wanted<'a> {
 }
 
 pub(crate) fn look(wanted: &Wanted<'_>, interrupt: &Interrupt) -> anyhow::Result<Machine> {
+    let here = corelane_bench::Machine::look();
     let mut topology = Topology::read(&SysRoot::default()).context("machine cannot be read")?;
     if let Some(cpus) = wanted.cpus {
         let allowed = topology.allowed.intersection(cpus);
@@ -67,7 +70,7 @@ pub(crate) fn look(wanted: &Wanted<'_>, interrupt: &Interrupt) -> anyhow::Result
     };
     let plan = plan(&topology, Some(&matrix), &request);
     let is_floating = wanted.is_floating;
-    Ok(Machine { topology, matrix, request, request_because, plan, is_floating })
+    Ok(Machine { topology, matrix, request, request_because, plan, here, is_floating })
 }
 
 impl Machine {

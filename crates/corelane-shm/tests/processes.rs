@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use corelane_shm::fdpass::{ChannelError, ListenError, Listener, PeerCredentials, connect};
 use corelane_shm::futex::{WaitOutcome, Waiter, wait_any, wake};
-use corelane_shm::process::{ExitReason, PidFd, Signal};
+use corelane_shm::process::{ExitReason, Signal};
 use corelane_shm::{OwnedSegment, PeerSegment, SegmentError, SegmentExpect, SegmentInfo};
 use rustix::fs::{SealFlags, fcntl_add_seals, ftruncate};
 use rustix::io::{Errno, pwrite};

@@ -18,6 +18,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("corelane-backend-ort", 3), ("corelane-backend-tract", 3), ("corelane-backend-openvino", 3),
     ("corelane-backend-torch", 3), ("corelane-backend-wgpu", 3), ("corelane-backend-cuda", 3),
     ("corelane-plugin", 4), ("corelane-nas", 4), ("corelane-fusion", 4), ("corelane-twin", 4),
+    ("corelane-report", 4),
     ("corelane-config", 5), ("corelane-node", 5), ("corelane-server", 5), ("corelane-capi", 5),
     ("corelane-cli", 5), ("corelane-bench", 5),
     ("corelane", 6),

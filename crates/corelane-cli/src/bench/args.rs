@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use corelane_bench::{Options, Placement, Workload};
 
 use super::baseline::BaselineName;
+use crate::page::{PAGE_NAME, page_file};
 
 /// Options of `corelane bench`.
 #[derive(Debug, Clone, Args)]
@@ -95,9 +96,10 @@ pub(super) struct RunArgs {
     /// Print one JSON document (schema corelane.bench/1) and nothing else on stdout.
     #[arg(long)]
     pub(super) json: bool,
-    /// Write a page with curves.
-    #[arg(long, value_name = "FILE", value_parser = file)]
-    pub(super) html: Option<PathBuf>,
+    /// Write a page with curves, to corelane-report.html without a name.
+    #[arg(long, visible_alias = "html", value_name = "FILE", num_args = 0..=1,
+          default_missing_value = PAGE_NAME, value_parser = page_file)]
+    pub(super) report: Option<PathBuf>,
     /// Keep the figures under this name, to compare later runs with.
     #[arg(long, value_name = "NAME")]
     pub(super) save: Option<BaselineName>,
@@ -105,17 +107,9 @@ pub(super) struct RunArgs {
     #[arg(long, value_name = "NAME")]
     pub(super) baseline: Option<BaselineName>,
     /// Write where the time went; the profiler disturbs what it looks at.
-    #[arg(long, value_name = "FILE.svg", value_parser = file,
+    #[arg(long, value_name = "FILE.svg", value_parser = page_file,
           conflicts_with_all = ["save", "baseline"])]
     pub(super) flamegraph: Option<PathBuf>,
-}
-
-/// A path that is no `-`, which would become a file of that name.
-fn file(text: &str) -> Result<PathBuf, String> {
-    match text {
-        "-" => Err("a page and a graph go to a file; /dev/stdout is one".to_owned()),
-        path => Ok(PathBuf::from(path)),
-    }
 }
 
 impl BenchArgs {

@@ -6,11 +6,12 @@ mod baseline;
 mod peers;
 mod profile;
 
-use std::{fs, ops::ControlFlow};
+use std::ops::ControlFlow;
 
 use corelane_bench::{
     Report, Row, RunError, Step, Suite, SuiteError, bytes, compare, duels, html, table,
 };
+use corelane_report::Target;
 use corelane_topology::allowed_cpus;
 
 pub(crate) use args::BenchArgs;
@@ -19,7 +20,7 @@ use crate::{
     Exit, codes,
     error::CliError,
     interrupt::{Interrupt, Interrupted},
-    terminal,
+    page, terminal,
 };
 use args::RunArgs;
 
@@ -37,12 +38,9 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<Exit> {
     };
     peers::add(&mut suite, args.has_rivals());
     let before = run_args.baseline.as_ref().map(baseline::load).transpose()?;
-    if let Some(path) = &run_args.html {
-        // Opened first: who cannot write the page need not wait for it. What is there stays until
-        // there is a new one.
-        let opened = fs::OpenOptions::new().create(true).append(true).open(path);
-        opened.map_err(|source| CliError::Page { path: path.clone(), source })?;
-    }
+    // Looked at first: who cannot write the page need not wait for it. What is there stays until
+    // there is a new one.
+    let target = run_args.report.as_deref().map(Target::prepare).transpose()?;
     let interrupt = Interrupt::install().map_err(CliError::Signals)?;
     let mut report = match measure(&suite, run_args, &interrupt)? {
         Ok(report) => report,
@@ -64,9 +62,9 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<Exit> {
     if let Some(name) = &run_args.save {
         baseline::save(name, &report)?;
     }
-    if let Some(path) = &run_args.html {
-        let written = fs::write(path, html::page(&report));
-        written.map_err(|source| CliError::Page { path: path.clone(), source })?;
+    if let Some(target) = &target {
+        let subtitle = page::subtitle(&report.machine);
+        target.write(&html::page(&report, &subtitle, &page::foot()).render())?;
     }
     Ok(exit)
 }

@@ -11,6 +11,7 @@ use corelane_node::NodeEvent;
 use corelane_transport::AgentId;
 use hdrhistogram::Histogram;
 
+use super::trail::Trail;
 use crate::{assets, error::CliError, fabric::Fabric, interrupt::Interrupt, terminal};
 
 /// Feature id of the digits.
@@ -91,6 +92,8 @@ pub(super) struct Classified {
     pub(super) killed: Option<(usize, u32, u32)>,
     pub(super) time: Duration,
     pub(super) waited_ns: Histogram<u64>,
+    /// What happened when, if somebody was to be killed.
+    pub(super) trail: Option<Trail>,
 }
 
 impl Classified {
@@ -131,6 +134,9 @@ pub(super) fn classify(
         let events_seen = fabric.events_seen();
         let has_event = pass.follow_events(fabric)?;
         pass.lost += fabric.asker.expire().len();
+        if let Some(trail) = &mut pass.outcome.trail {
+            trail.open(fabric.asker.open_count());
+        }
         if !has_sent && !has_answer && !has_event {
             bar.set_position(pass.answered as u64);
             fabric.sleep(events_seen, SLEEP_MAX)?;
@@ -164,6 +170,7 @@ impl<'d> Pass<'d> {
             time: Duration::ZERO,
             waited_ns: Histogram::new_with_bounds(1, ASK_TIMEOUT_NS, 2)
                 .expect("because the bounds are valid"),
+            trail: kill_after.map(|_| Trail::begin()),
         };
         let kill = kill_after.map(|after| Kill {
             after: after as usize,
@@ -211,7 +218,12 @@ impl<'d> Pass<'d> {
             }
             if let (2.., Some(Kill { at: Some(at), .. })) = (answer.deliveries, &self.kill) {
                 let recovery_ms = at.elapsed().as_secs_f64() * 1e3;
-                self.outcome.recovery_ms.get_or_insert(recovery_ms);
+                if self.outcome.recovery_ms.is_none() {
+                    self.outcome.recovery_ms = Some(recovery_ms);
+                    if let Some(trail) = &mut self.outcome.trail {
+                        trail.first_answer();
+                    }
+                }
             }
             if self
                 .kill
@@ -237,7 +249,11 @@ impl<'d> Pass<'d> {
         let most = (0..open.len()).max_by_key(|&worker| open[worker]);
         kill.worker = most.expect("because there is a worker");
         kill.at = Some(Instant::now());
-        fabric.kill(kill.worker)
+        fabric.kill(kill.worker)?;
+        if let (Some(trail), Some(at)) = (&mut self.outcome.trail, kill.at) {
+            trail.kill(at, kill.worker, fabric.pids[kill.worker], open[kill.worker]);
+        }
+        Ok(())
     }
 
     fn follow_events(&mut self, fabric: &mut Fabric) -> anyhow::Result<bool> {
@@ -255,11 +271,19 @@ impl<'d> Pass<'d> {
                     // What the dead generation had answered is here by now: its lanes were
                     // drained before the next one attached.
                     self.take_answers(fabric)?;
-                    self.outcome.redelivered +=
-                        fabric.asker.redeliver(|agent| agents.contains(&agent.0));
+                    let again = fabric.asker.redeliver(|agent| agents.contains(&agent.0));
+                    self.outcome.redelivered += again;
+                    if let Some(trail) = &mut self.outcome.trail {
+                        trail.up(pid, again);
+                    }
                 }
-                (NodeEvent::Down { client, .. }, Some(kill))
-                    if kill.at.is_some() && client.0 as usize == kill.worker => {}
+                (NodeEvent::Down { client, undelivered, .. }, Some(kill))
+                    if kill.at.is_some() && client.0 as usize == kill.worker =>
+                {
+                    if let Some(trail) = &mut self.outcome.trail {
+                        trail.down(undelivered);
+                    }
+                }
                 (NodeEvent::Refused { reason }, _) => eprintln!("corelane: {reason}"),
                 (NodeEvent::Down { client, reason, .. }, _) => {
                     bail!(CliError::WorkerEnded { worker: client.0, reason: reason.to_string() })

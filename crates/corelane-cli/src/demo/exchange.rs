@@ -31,6 +31,8 @@ pub(super) struct Exchange {
     pub(super) start_ns: u64,
     /// End of the measured time; nobody asks after it.
     pub(super) stop_ns: u64,
+    /// Length of the steps in which messages are counted.
+    pub(super) step_ns: u64,
 }
 
 /// Report "exchanged": what one worker counted.
@@ -39,8 +41,8 @@ pub(super) struct Exchanged {
     /// Messages sent, and read.
     pub(super) sent: u64,
     pub(super) received: u64,
-    /// Messages read within the measured time.
-    pub(super) received_in_time: u64,
+    /// Messages read within the measured time, in steps of it.
+    pub(super) received_by_step: Vec<u64>,
     /// Messages whose seal was broken.
     pub(super) corrupt: u64,
     /// Messages that the fabric refused to take.
@@ -65,13 +67,39 @@ pub(super) struct ExchangeStats {
     rtt: Histogram<u64>,
     plan: Option<(Exchange, Vec<u32>)>,
     open: u64,
+    /// When the step ends that is counted in.
+    step_end_ns: u64,
 }
 
 impl Default for ExchangeStats {
     fn default() -> Self {
         let rtt =
             Histogram::new_with_bounds(1, RTT_NS_MAX, 2).expect("because the bounds are valid");
-        Self { counts: Exchanged::default(), rtt, plan: None, open: 0 }
+        Self { counts: Exchanged::default(), rtt, plan: None, open: 0, step_end_ns: 0 }
+    }
+}
+
+impl ExchangeStats {
+    /// Counts a message in its step, if it came within the measured time. The step is known from
+    /// the message before: a message costs a comparison and no division.
+    fn count_in_time(&mut self, now_ns: u64) -> bool {
+        let Some((plan, _)) = &self.plan else { return false };
+        if !(plan.start_ns..plan.stop_ns).contains(&now_ns) {
+            return false;
+        }
+        let steps = &mut self.counts.received_by_step;
+        if steps.is_empty() {
+            self.step_end_ns = plan.start_ns;
+        }
+        while now_ns >= self.step_end_ns {
+            steps.push(0);
+            self.step_end_ns += plan.step_ns.max(1);
+        }
+        // There is one: the first message of all is not before the begin of the first step.
+        if let Some(step) = steps.last_mut() {
+            *step += 1;
+        }
+        true
     }
 }
 
@@ -133,12 +161,10 @@ impl ExchangeAgent {
         let flags = message.envelope().flags;
         {
             let mut stats = self.stats.borrow_mut();
-            let ExchangeStats { counts, rtt, plan, open } = &mut *stats;
+            let is_in_time = stats.count_in_time(now_ns);
+            let ExchangeStats { counts, rtt, open, .. } = &mut *stats;
             counts.received += 1;
             counts.corrupt += u64::from(sent_ns.is_none());
-            let is_in_time =
-                plan.as_ref().is_some_and(|(p, _)| (p.start_ns..p.stop_ns).contains(&now_ns));
-            counts.received_in_time += u64::from(is_in_time);
             if flags.contains(Flags::ASK) {
                 let is_sent = cx.reply(message.payload()).is_ok();
                 counts.sent += u64::from(is_sent);
@@ -236,6 +262,20 @@ mod tests {
         }
         assert_eq!(unseal(&payload[..56]), None);
         assert_eq!(unseal(&[]), None);
+    }
+
+    #[test]
+    fn messages_are_counted_in_the_step_that_they_came_in() {
+        let mut stats = ExchangeStats::default();
+        assert!(!stats.count_in_time(5), "there is no plan");
+        let (seed, agents, speakers, window) = (1, 1..3, 2, 1);
+        let (start_ns, stop_ns, step_ns) = (1_000, 1_500, 100);
+        let plan = Exchange { seed, agents, speakers, window, start_ns, stop_ns, step_ns };
+        stats.plan = Some((plan, vec![]));
+        let times = [999, 1_100, 1_150, 1_199, 1_200, 1_499, 1_500, 9_000];
+        let counted = times.map(|now_ns| stats.count_in_time(now_ns));
+        assert_eq!(counted, [false, true, true, true, true, true, false, false]);
+        assert_eq!(stats.counts.received_by_step, [0, 3, 1, 0, 1]);
     }
 
     #[test]

@@ -39,6 +39,7 @@ fn arguments() -> DemoArgs {
         kill_after: None,
         seed: 1,
         floating: true,
+        report: None,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Phase 4: the agents exchange messages as fast as they can, and everything is counted.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
 
@@ -22,6 +22,10 @@ use crate::{error::CliError, fabric::Fabric, interrupt::Interrupt, terminal};
 const WARM_UP: Duration = Duration::from_millis(200);
 /// Seeds that are tried for a permutation that crosses processes often enough.
 const SEEDS_MAX: u64 = 64;
+/// Length of the steps in which messages are counted, at least.
+const STEP_MIN: Duration = Duration::from_millis(100);
+/// Steps at most: the counts of a worker travel in one control message.
+const STEPS_MAX: u32 = 300;
 /// How long the last messages may take to arrive.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(20);
 
@@ -71,6 +75,9 @@ pub(super) struct Loaded {
     pub(super) sent: u64,
     pub(super) corrupt: u64,
     pub(super) time: Duration,
+    /// Length of a step, and what each worker's agents read in each.
+    pub(super) step: Duration,
+    pub(super) read_by_step: Vec<Vec<u64>>,
     rtt: Histogram<u64>,
 }
 
@@ -85,6 +92,11 @@ pub(super) struct RoundTrip {
 }
 
 impl Loaded {
+    /// The round trip at a quantile, in nanoseconds.
+    pub(super) fn rtt_at(&self, quantile: f64) -> f64 {
+        self.rtt.value_at_quantile(quantile) as f64
+    }
+
     pub(super) fn rtt(&self) -> RoundTrip {
         let at = |quantile| self.rtt.value_at_quantile(quantile);
         let (max, samples) = (self.rtt.max(), self.rtt.len());
@@ -103,7 +115,9 @@ pub(super) fn run(
     let start_ns = monotonic_ns() + WARM_UP.as_nanos() as u64;
     let stop_ns = start_ns + load.time.as_nanos() as u64;
     let window = load.window;
-    let exchange = Exchange { seed, agents, speakers, window, start_ns, stop_ns };
+    let step = STEP_MIN.max(load.time / STEPS_MAX);
+    let step_ns = step.as_nanos() as u64;
+    let exchange = Exchange { seed, agents, speakers, window, start_ns, stop_ns, step_ns };
     let body = serde_json::to_value(&exchange)?;
     fabric.command(Command { name: "exchange".to_owned(), body });
 
@@ -115,10 +129,11 @@ pub(super) fn run(
     let counted = collect(fabric, load.patience, interrupt)?;
     let mut rtt = Histogram::new(2).expect("because two digits are valid");
     let mut total = Exchanged::default();
+    let mut in_time = 0;
     for worker in &counted {
         total.sent += worker.sent;
         total.received += worker.received;
-        total.received_in_time += worker.received_in_time;
+        in_time += worker.received_by_step.iter().sum::<u64>();
         total.corrupt += worker.corrupt;
         total.refused += worker.refused;
         for &(value, count) in &worker.rtt_ns {
@@ -133,9 +148,23 @@ pub(super) fn run(
         let totals = Box::new(fabric.totals());
         bail!(CliError::Missing { sent, received, totals });
     }
-    let msgs_per_s = total.received_in_time as f64 / load.time.as_secs_f64();
+    let msgs_per_s = in_time as f64 / load.time.as_secs_f64();
     let Exchanged { sent, corrupt, .. } = total;
-    Ok(Loaded { msgs_per_s, cross_share, sent, corrupt, time: load.time, rtt })
+    let read_by_step = by_step(counted, load.time, step);
+    let time = load.time;
+    Ok(Loaded { msgs_per_s, cross_share, sent, corrupt, time, step, read_by_step, rtt })
+}
+
+/// The counts of each worker over all whole steps: one that read nothing counts as nothing, and
+/// what is left behind the last whole step would look like a fall.
+fn by_step(counted: Vec<Exchanged>, time: Duration, step: Duration) -> Vec<Vec<u64>> {
+    let whole = (time.as_nanos() / step.as_nanos().max(1)) as usize;
+    let steps = counted.into_iter().map(|worker| {
+        let mut steps = worker.received_by_step;
+        steps.resize(whole, 0);
+        steps
+    });
+    steps.collect()
 }
 
 /// The first seed from `seed` on whose permutation sends at least half of the messages to another
@@ -198,19 +227,20 @@ fn collect(
 ) -> anyhow::Result<Vec<Exchanged>> {
     fabric.command(Command { name: "report".to_owned(), body: serde_json::Value::Null });
     let deadline = Instant::now() + patience;
-    let mut counted = Vec::new();
+    let mut counted = BTreeMap::new();
     while counted.len() < fabric.workers.len() {
         interrupt.check()?;
         match fabric.event(Duration::from_millis(50))? {
-            Some(NodeEvent::Report { report, .. }) if report.name == "exchanged" => {
-                counted.push(serde_json::from_value(report.body).map_err(CliError::Counts)?);
+            Some(NodeEvent::Report { client, report }) if report.name == "exchanged" => {
+                let counts = serde_json::from_value(report.body).map_err(CliError::Counts)?;
+                counted.insert(client, counts);
             }
             Some(event) => disturbed(event)?,
             None if Instant::now() > deadline => bail!(CliError::NoCounts),
             None => {}
         }
     }
-    Ok(counted)
+    Ok(counted.into_values().collect())
 }
 
 /// What else may happen during the load: a stranger at the socket is told of, a death ends it.

@@ -5,7 +5,9 @@ mod exchange;
 #[cfg(test)]
 mod failures;
 mod load;
+mod page;
 mod report;
+mod trail;
 
 use std::{
     cell::RefCell,
@@ -17,7 +19,9 @@ use std::{
 use clap::Args;
 use corelane_agent::{Agent, QUEUED_MAX, supervisor::SupervisorConfig};
 use corelane_plugin::ModelAgent;
-use corelane_topology::Role;
+use corelane_report::Target;
+use corelane_router::RouterTotals;
+use corelane_topology::{PingPong, Role};
 use corelane_transport::LaneShape;
 
 use crate::{
@@ -26,11 +30,14 @@ use crate::{
     fabric::{self, Fabric, FabricRequest, WorkerRequest},
     interrupt::{Interrupt, Interrupted},
     machine::{self, Machine, Wanted},
+    page::{PAGE_NAME, page_file},
     terminal,
     worker::{MakeAgents, WorkerArgs, load_model},
 };
+use digits::Classified;
 pub(crate) use digits::Digits;
 use exchange::{ExchangeAgent, ExchangeStats};
+use load::Loaded;
 use report::{Report, Section};
 
 /// Longest payload of the demo needs two cache lines.
@@ -67,6 +74,10 @@ pub(crate) struct DemoArgs {
     /// Pin nothing: let the kernel place every thread.
     #[arg(long)]
     floating: bool,
+    /// Write a page with all of it, to corelane-report.html without a name.
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = PAGE_NAME,
+          value_parser = page_file)]
+    report: Option<PathBuf>,
 }
 
 fn seconds(text: &str) -> Result<f64, String> {
@@ -135,7 +146,9 @@ pub(crate) fn run(args: &DemoArgs) -> anyhow::Result<Exit> {
         return Ok(Exit::Usage);
     }
     let interrupt = Interrupt::install().map_err(CliError::Signals)?;
-    match phases(args, &interrupt) {
+    // Looked at first: who cannot write the page need not wait for it.
+    let target = args.report.as_deref().map(Target::prepare).transpose()?;
+    match phases(args, target.as_ref(), &interrupt) {
         Ok(report) => {
             if args.json {
                 terminal::write(&format!("{}\n", serde_json::to_string_pretty(&report)?))?;
@@ -161,7 +174,23 @@ pub(crate) fn run(args: &DemoArgs) -> anyhow::Result<Exit> {
     }
 }
 
-fn phases(args: &DemoArgs, interrupt: &Interrupt) -> anyhow::Result<Report> {
+/// What the phases gave.
+struct Outcomes {
+    first: Classified,
+    quiet: Loaded,
+    load: Loaded,
+    pingpong: PingPong,
+    kill_after: u32,
+    second: Classified,
+    totals: RouterTotals,
+    degraded: Vec<String>,
+}
+
+fn phases(
+    args: &DemoArgs,
+    target: Option<&Target>,
+    interrupt: &Interrupt,
+) -> anyhow::Result<Report> {
     let started = Instant::now();
     let section = Section::new(!args.json, terminal::style);
     let digits = Digits::load()?;
@@ -190,18 +219,38 @@ fn phases(args: &DemoArgs, interrupt: &Interrupt) -> anyhow::Result<Report> {
 
     let degraded = fabric.displaced(&machine);
     let totals = fabric.stop();
-    let report = Report {
+    let outcomes = Outcomes { first, quiet, load, pingpong, kill_after, second, totals, degraded };
+    let report = report(args, started, &machine, &digits, &outcomes);
+    section.end(&report)?;
+    if let Some(target) = target {
+        let page = page::draw(args, &machine, &digits, &outcomes, &report);
+        target.write(&page.render())?;
+        section.page(target.path())?;
+    }
+    Ok(report)
+}
+
+/// The document of the run.
+fn report(
+    args: &DemoArgs,
+    started: Instant,
+    machine: &Machine,
+    digits: &Digits,
+    outcomes: &Outcomes,
+) -> Report {
+    let Outcomes { first, quiet, load, pingpong, kill_after, second, totals, degraded } = outcomes;
+    Report {
         schema: "corelane.demo/1",
         images: digits.images().len(),
         answered: second.answered(),
         redelivered: second.redelivered,
         duplicates: second.duplicates,
         lost: second.lost(),
-        accuracy: digits.accuracy(&second),
+        accuracy: digits.accuracy(second),
         accuracy_images: digits.held_out().len(),
         is_repeatable: first.answers == second.answers,
         answers_suppressed: second.suppressed,
-        killed_after: kill_after,
+        killed_after: *kill_after,
         routed_msgs_per_s: load.msgs_per_s.round(),
         cross_process_share: load.cross_share,
         corrupt: load.corrupt,
@@ -215,11 +264,9 @@ fn phases(args: &DemoArgs, interrupt: &Interrupt) -> anyhow::Result<Report> {
         is_pinned: !args.floating,
         must_yield: machine.must_yield(),
         seed: args.seed,
-        router_totals: totals.into(),
+        router_totals: (*totals).into(),
         machine: machine.fingerprint(),
-        degraded,
+        degraded: degraded.clone(),
         elapsed_s: started.elapsed().as_secs_f64(),
-    };
-    section.end(&report)?;
-    Ok(report)
+    }
 }

@@ -1,5 +1,7 @@
 //! What the demo says: sections for people as they come, one document for programs at the end.
 
+use std::path::Path;
+
 use corelane_router::RouterTotals;
 use corelane_topology::{
     PingPong, Role,
@@ -66,22 +68,27 @@ pub(super) struct Report {
 }
 
 impl Report {
+    /// The promise that one worker alone cannot be judged by.
+    pub(super) const CROSSES: &str = "half of the load crosses processes";
+
     /// What should have held and did not; empty after a good run.
     pub(super) fn broken(&self) -> Vec<&'static str> {
+        let promises = self.promises().into_iter();
+        promises.filter(|(holds, _)| !holds).map(|(_, promise)| promise).collect()
+    }
+
+    /// What should hold, and whether it does.
+    pub(super) fn promises(&self) -> [(bool, &'static str); 7] {
         let Totals { dropped_unknown, dropped_stalled, malformed, .. } = self.router_totals;
-        let promises = [
+        [
             (self.answered == self.images && self.lost == 0, "every digit is answered"),
             (self.duplicates == 0, "no answer is seen twice"),
             (self.accuracy >= 0.95, "at least 95 % of the held-out digits are right"),
             (self.is_repeatable, "answers are the same with and without a kill"),
             (self.corrupt == 0, "no message is corrupt"),
-            (
-                self.workers < 2 || self.cross_process_share >= 0.5,
-                "half of the load crosses processes",
-            ),
+            (self.workers < 2 || self.cross_process_share >= 0.5, Self::CROSSES),
             (dropped_unknown + dropped_stalled + malformed == 0, "no router drops a message"),
-        ];
-        promises.into_iter().filter(|(holds, _)| !holds).map(|(_, promise)| promise).collect()
+        ]
     }
 }
 
@@ -239,6 +246,17 @@ impl Section {
         let is_good = report.broken().is_empty();
         let verdict = if is_good { "everything held" } else { "SOMETHING DID NOT HOLD" };
         self.print(&format!("{verdict}, {:.1} s", report.elapsed_s), "")
+    }
+
+    /// Says where the page is: to who reads on, or beside a document on stdout.
+    pub(super) fn page(&self, path: &Path) -> anyhow::Result<()> {
+        match self.is_shown {
+            true => terminal::write(&format!("page: {}\n", path.display())),
+            false => {
+                eprintln!("corelane: page written to {}", path.display());
+                Ok(())
+            }
+        }
     }
 }
 

@@ -79,7 +79,7 @@ fn short_load(fabric: &mut Fabric) -> anyhow::Result<load::Loaded> {
 /// What a worker counts that sent and read so many messages.
 fn counts(sent: u64, received: u64, refused: u64) -> NodeEvent {
     let body = json!({
-        "sent": sent, "received": received, "received_in_time": received, "corrupt": 0,
+        "sent": sent, "received": received, "received_by_step": [received], "corrupt": 0,
         "refused": refused, "rtt_ns": [],
     });
     report("exchanged", body)

@@ -78,7 +78,7 @@ fn calls_that_the_kernel_refuses_have_their_codes() {
     } else {
         println!("skipped: one cpu has no other to measure the latency to");
     }
-    // With one core there is nothing to measure, so the router's thread comes after that of the signals.
+    // With one core there is nothing to measure: the router's thread comes after that of signals.
     let line = "exec taskset -c 0 strace -qq -o /dev/null -e trace=clone3 \
                 -e inject=clone3:error=EAGAIN:when=2+ \"$0\" demo";
     assert_code(&shell(&place, line), 1, "CL-0501");

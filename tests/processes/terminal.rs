@@ -108,7 +108,13 @@ fn a_terminal_that_gets_narrow_and_wide_again_keeps_its_lines() {
     let mut shown = [0, 0];
     // Each width from a moment on at which the demo prints nothing: it waits for the load.
     for (phase, columns) in [("quiet load [", 40), ("      load [", 60)] {
-        demo.wait_until(phase, || demo.stderr_so_far().contains(phase).then_some(()));
+        demo.wait_until(phase, || {
+            // All that was printed before: the last of it is a line and a picture of eight rows.
+            let printed = demo.stdout_so_far();
+            let picture = printed.split("it takes for").nth(1).unwrap_or_default();
+            let is_shown = picture.matches('\n').count() > 8;
+            (is_shown && demo.stderr_so_far().contains(phase)).then_some(())
+        });
         let so_far = [demo.stdout_so_far(), demo.stderr_so_far()];
         demo.resize(columns);
         for ((screen, shown), text) in screens.iter_mut().zip(&mut shown).zip(&so_far) {

@@ -73,6 +73,10 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
         eprintln!("corelane: error[{}]: {error}", error.code());
         return Ok(Exit::Usage);
     }
+    if let Some(path) = &config.output.report {
+        let path = path.display();
+        eprintln!("corelane: no page is drawn of a run yet, output.report is not written: {path}");
+    }
     let interrupt = Interrupt::install().context("signals cannot be caught")?;
     match run_flow(args, &config, &interrupt) {
         Ok(record) => {

@@ -222,8 +222,63 @@ fn sharing_carries_large_messages() {
         sharing::channel::<Large, _>(2, Spin).expect("because the capacity is in range");
     for value in 0..5 {
         assert!(producer.try_send([value; 4096]).is_ok());
+        assert_eq!(consumer.recv_with(0, |_| panic!("none was asked for")), 0);
         let taken = consumer.recv_with(9, |message| assert_eq!(message, [value; 4096]));
         assert_eq!(taken, 1);
+    }
+}
+
+/// The largest message of which several are read ahead.
+#[test]
+fn sharing_reads_messages_of_a_kibibyte_ahead() {
+    let (mut producer, mut consumer) =
+        sharing::channel::<[u64; 128], _>(2, Spin).expect("because the capacity is in range");
+    assert_eq!(producer.send_many([[1; 128], [2; 128]]), 2);
+    let mut received = Vec::new();
+    assert_eq!(consumer.recv_many(&mut received, 9), 2);
+    assert_eq!(received, [[1; 128], [2; 128]]);
+}
+
+/// Less than a quarter of a lane goes back to its producer when nothing is left in it.
+#[test]
+fn sharing_gives_room_back_when_a_lane_is_empty() {
+    let (mut producer, mut consumer) = ring(sharing::channel, 8);
+    assert_eq!(producer.send_many([1]), 1);
+    assert_eq!(consumer.try_recv(), Ok(1));
+    assert_eq!(producer.send_many(0..9), 7);
+    for _ in 0..7 {
+        assert!(consumer.try_recv().is_ok());
+    }
+    assert_eq!(consumer.try_recv(), Err(TryRecvError::Empty));
+    assert_eq!(producer.send_many(0..9), 8);
+}
+
+/// After its turn a lane waits for those that nobody looks after; without any it has another turn.
+#[test]
+fn sharing_goes_on_to_lanes_that_are_left_alone() {
+    const TURN: usize = 1024;
+    let takes: [fn(&mut sharing::Consumer<u64, Spin>, &mut Vec<u64>); 2] = [
+        |consumer, taken| taken.push(consumer.try_recv().expect("because some are left")),
+        |consumer, taken| _ = consumer.recv_many(taken, 7),
+    ];
+    for take in takes {
+        let (first, mut consumer) =
+            ring::<sharing::Producer<u64, Spin>, _>(sharing::channel, 2 * TURN);
+        let mut producers = [first.clone(), first.clone(), first];
+        producers.rotate_right(1);
+        assert_eq!(consumer.try_recv(), Err(TryRecvError::Empty), "but it knows every lane now");
+        for (from, producer) in (0..).zip(&mut producers) {
+            assert_eq!(producer.send_many(core::iter::repeat_n(from, 2 * TURN)), 2 * TURN);
+        }
+        let mut taken = Vec::new();
+        while taken.len() < 6 * TURN {
+            take(&mut consumer, &mut taken);
+        }
+        assert!(taken.chunks(TURN).all(|turn| turn.iter().all(|from| *from == turn[0])));
+        let turns: Vec<_> = taken.chunks(TURN).map(|turn| turn[0]).collect();
+        // At the end of its first turn the third lane is the only one that was not touched since
+        // the last look.
+        assert_eq!(turns, [0, 1, 2, 2, 0, 1]);
     }
 }
 

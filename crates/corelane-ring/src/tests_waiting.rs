@@ -266,6 +266,71 @@ fn who_spins_never_says_that_it_is_time_to_sleep() {
     assert!((0..99).all(|looks| !Spin.idle(looks)));
 }
 
+/// Sleeps at the fourth look, and notes how many looks in a row it was told of.
+#[derive(Default)]
+struct Counting(Mutex<Vec<u32>>);
+
+impl Wait for Counting {
+    const SLEEPS: bool = true;
+
+    fn idle(&self, looks: u32) -> bool {
+        self.0.lock().unwrap().push(looks);
+        looks == 3
+    }
+
+    fn sleep(&self, _word: &SleepWord, _seen: u32, _timeout: Option<Duration>) {}
+
+    fn wake(&self, _word: &SleepWord, _count: u32) {}
+}
+
+#[test]
+fn looks_are_counted_anew_after_each_sleep() {
+    let event = Event::new(Counting::default());
+    let mut looks = 0;
+    event.wait_until(|| {
+        looks += 1;
+        (looks > 13).then_some(())
+    });
+    // A sleep has a look before it and one after.
+    assert_eq!(*event.wait().0.lock().unwrap(), [0, 1, 2, 3, 0, 1, 2, 3, 0]);
+}
+
+/// Says that it is time to sleep, but never sleeps.
+struct Restless;
+
+impl Wait for Restless {
+    const SLEEPS: bool = false;
+
+    fn idle(&self, _looks: u32) -> bool {
+        true
+    }
+
+    fn sleep(&self, _word: &SleepWord, _seen: u32, _timeout: Option<Duration>) {
+        panic!("it never sleeps");
+    }
+
+    fn wake(&self, _word: &SleepWord, _count: u32) {}
+}
+
+#[test]
+fn a_strategy_that_never_sleeps_is_not_put_to_sleep() {
+    let event = Event::new(Restless);
+    let mut looks = 0;
+    event.wait_until(|| {
+        looks += 1;
+        (looks > 9).then_some(())
+    });
+}
+
+/// Whose time is up is not called any more.
+#[test]
+fn who_gave_up_is_not_announced_any_more() {
+    let event = Event::new(Meanwhile::default());
+    assert_eq!(event.wait_until_timeout(|| None::<()>, Duration::from_secs(1)), None);
+    event.notify_all();
+    assert_eq!(*event.wait().woken.lock().unwrap(), [0; 0]);
+}
+
 /// A future that waits on an event, and how often it was woken.
 #[derive(Default)]
 struct Waiter {
@@ -316,6 +381,7 @@ fn as_many_futures_are_woken_as_were_asked_for_each_once() {
         assert_eq!(woken(&waiters), [1; 3]);
         event.notify_all();
         assert_eq!(woken(&waiters), [1; 3]);
+        assert_eq!(*event.wait().woken.lock().unwrap(), [0; 0], "no thread sleeps");
     }
 }
 

@@ -115,6 +115,10 @@ mod typed;
 mod loom_models;
 #[cfg(all(test, not(loom)))]
 mod tests;
+#[cfg(all(test, not(loom)))]
+mod tests_waiting;
+#[cfg(all(test, not(loom)))]
+mod tests_words;
 
 pub use publisher::{ClaimError, LagPolicy, PublisherCounts, WordClaim, WordPublisher};
 pub use receiver::Subscriber;

@@ -299,7 +299,7 @@ impl<D: ReadWords, C: WriteWords> WordSubscriber<D, C> {
         self.patience.pause();
         let found = self.refresh();
         self.patience.found(found);
-        self.is_idle = found == 0 && self.mode != Mode::Evicted;
+        self.is_idle = found == 0;
         if found == 0 { Err(self.why_empty()) } else { Ok(found) }
     }
 

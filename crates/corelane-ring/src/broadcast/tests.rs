@@ -97,6 +97,7 @@ fn the_slowest_reliable_subscriber_holds_the_publisher_back() {
     assert_eq!(publisher.try_send(4), Err(TrySendError::Full(4)));
     assert_eq!(publisher.counts().refused, 2);
     let scans = publisher.counts().scans;
+    assert!(scans > 0);
     publisher.try_send(4).expect_err("because nobody read");
     assert_eq!(publisher.counts().scans, scans, "a blocked publisher looks at the blocker alone");
     assert_eq!(slow.try_recv(), Ok(0));
@@ -186,13 +187,105 @@ fn who_lags_less_than_the_limit_is_waited_for() {
     assert_eq!((slow.recv(), slow.recv()), (Ok(0), Ok(1)));
 }
 
+/// A claim that was refused is judged anew once the publisher went on.
+#[test]
+fn who_comes_to_lag_by_the_limit_is_dismissed_after_a_refused_claim() {
+    let (mut publisher, subscribers) = ends(4, 1, LagPolicy::Demote { lag_max: 3 });
+    let _slow = subscribers.reliable(Start::Tail).expect("because a seat is free");
+    send_all(&mut publisher, 0..2);
+    assert!(publisher.claim(4).is_err(), "two records are unread");
+    send_all(&mut publisher, 2..3);
+    assert!(publisher.claim(4).is_ok(), "three are");
+    assert_eq!(publisher.counts().demoted, 1);
+}
+
+/// A subscriber that stands in the way is looked at alone, also when the publisher went on.
+#[test]
+fn who_stands_in_the_way_is_remembered() {
+    for policy in [LagPolicy::Wait, LagPolicy::Demote { lag_max: 4 }] {
+        let (mut publisher, subscribers) = ends(4, 2, policy);
+        let mut slow = subscribers.reliable(Start::Tail).expect("because a seat is free");
+        send_all(&mut publisher, 0..2);
+        assert_eq!(slow.drain(2, |_| ()), Ok(2));
+        assert_eq!(slow.try_recv(), Err(TryRecvError::Empty));
+        send_all(&mut publisher, 2..4);
+        assert!(publisher.claim(4).is_err());
+        let scans = publisher.counts().scans;
+        send_all(&mut publisher, 4..5);
+        assert!(publisher.claim(4).is_err());
+        assert_eq!(publisher.counts().scans, scans, "policy={policy:?}");
+    }
+}
+
+/// Only who stands in the way is dismissed, however far others lag; and who was spared is not
+/// taken for the one that a claim was refused for.
+#[test]
+fn who_lags_and_stands_in_nobodys_way_is_spared() {
+    let (mut publisher, subscribers) = ends(8, 2, LagPolicy::Demote { lag_max: 4 });
+    let mut first = subscribers.reliable(Start::Tail).expect("because a seat is free");
+    let mut second = subscribers.reliable(Start::Tail).expect("because a seat is free");
+    send_all(&mut publisher, 0..6);
+    assert_eq!((second.try_recv(), second.try_recv()), (Ok(0), Ok(1)));
+    assert!(publisher.claim(4).is_ok(), "the first one makes room, two suffice");
+    assert_eq!(publisher.counts().demoted, 1);
+    assert_eq!(first.try_recv(), Err(TryRecvError::Demoted));
+    assert_eq!(second.try_recv(), Ok(2));
+    assert!(publisher.claim(5).is_ok(), "now the second one is in the way");
+    assert_eq!(publisher.counts().demoted, 2);
+}
+
+/// The intent goes no further than a claim needs: what it reaches is lost to late joiners.
+#[test]
+fn room_that_was_announced_is_not_announced_anew() {
+    let (mut publisher, subscribers) = ends(8, 1, LagPolicy::Wait);
+    send_all(&mut publisher, 0..1);
+    let mut reader = subscribers.reliable(Start::Tail).expect("because a seat is free");
+    send_all(&mut publisher, 1..7);
+    assert_eq!(publisher.claim(3).err(), Some(ClaimError { asked: 3, free: 2 }));
+    send_all(&mut publisher, 7..9);
+    assert_eq!((reader.try_recv(), reader.try_recv()), (Ok(1), Ok(2)));
+    send_all(&mut publisher, 9..10);
+    assert_eq!(subscribers.lossy(Start::Oldest).position(), 2);
+}
+
+/// Who finds nothing gives back what it read.
+#[test]
+fn a_look_in_vain_gives_room_back() {
+    let (mut publisher, subscribers) = ends(8, 1, LagPolicy::Wait);
+    let mut reader = subscribers.reliable(Start::Tail).expect("because a seat is free");
+    send_all(&mut publisher, 0..1);
+    assert_eq!(reader.try_recv(), Ok(0));
+    assert!(publisher.claim(8).is_err(), "less than a quarter of a lap was read");
+    assert_eq!(reader.try_recv(), Err(TryRecvError::Empty));
+    assert!(publisher.claim(8).is_ok());
+}
+
+/// More cursors than are looked at in one go.
+#[test]
+fn the_slowest_of_many_subscribers_counts() {
+    for slowest in [0, 63, 64, 69] {
+        let (mut publisher, subscribers) = ends(4, 70, LagPolicy::Wait);
+        let join = |_| subscribers.reliable(Start::Tail).expect("because a seat is free");
+        let mut readers: Vec<_> = (0..70).map(join).collect();
+        send_all(&mut publisher, 0..4);
+        for (index, reader) in readers.iter_mut().enumerate() {
+            let count = if index == slowest { 1 } else { 4 };
+            assert_eq!(reader.drain(count, |_| ()), Ok(count));
+        }
+        send_all(&mut publisher, 4..5);
+        assert_eq!(publisher.try_send(5), Err(TrySendError::Full(5)), "slowest={slowest}");
+    }
+}
+
 #[test]
 fn claims_publish_at_once_or_not_at_all() {
     let (mut publisher, subscribers) = ends(4, 1, LagPolicy::Wait);
     let mut reader = subscribers.reliable(Start::Tail).expect("because a seat is free");
     assert_eq!(publisher.claim(5).err(), Some(ClaimError { asked: 5, free: 0 }));
     let mut claim = publisher.claim(3).expect("because there is room");
+    assert_eq!(claim.remaining(), 3);
     claim.put(7);
+    assert_eq!(claim.remaining(), 2);
     claim.put(8);
     assert_eq!((reader.try_recv(), claim.remaining()), (Err(TryRecvError::Empty), 1));
     assert_eq!(claim.commit(), 2);

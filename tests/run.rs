@@ -91,9 +91,8 @@ fn the_digits_are_read_by_the_model() {
     let stage = &document["stages"][0];
     assert_eq!((&stage["name"], &stage["agents"]), (&"classify".into(), &1000.into()));
     assert!(stage["rtt_ns"]["p50"].as_u64() <= stage["rtt_ns"]["max"].as_u64());
-    let seconds: u64 =
-        document["items_each_second"].as_array().unwrap().iter().filter_map(Value::as_u64).sum();
-    assert_eq!(seconds, 1797);
+    let steps = document["throughput"]["items"].as_array().unwrap();
+    assert_eq!(steps.iter().filter_map(Value::as_u64).sum::<u64>(), 1797);
     // In input order: the labels of the data, but for what the model gets wrong.
     let data = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("models/data/digits.bin"));
     let labels = data.unwrap()[16..].chunks(65).map(|image| image[64]).collect::<Vec<_>>();
@@ -205,6 +204,8 @@ fn a_killed_worker_takes_its_tools_with_it_and_every_item_is_answered_once() {
     let answers = folder.path().join("answers");
     let mut command = command(&place, &flow, &["limits.ask_timeout=60s".to_owned()]);
     command.args(["--json", "--set", &setting("output.file", &answers)]);
+    let page = folder.path().join("page.html");
+    command.arg("--report").arg(&page);
     let running = place.start(command, Output::Pipes);
     running.wait_until("a tool that stays", || started.exists().then_some(()));
     let sleeps = || {
@@ -224,6 +225,69 @@ fn a_killed_worker_takes_its_tools_with_it_and_every_item_is_answered_once() {
     let whats: Vec<_> =
         document["events"].as_array().unwrap().iter().map(|event| &event["what"]).collect();
     assert!(whats.contains(&&"down".into()) && whats.contains(&&"up".into()), "{document:#}");
+    let page = page_of(&ended, &page);
+    for part in ["workers at work", "worker 0 down", "worker 0 up", "Asked again"] {
+        assert!(page.contains(part), "no {part:?} in\n{page}");
+    }
+    place.assert_empty();
+}
+
+/// The one page that a run wrote, and what it said of it.
+fn page_of(ended: &Ended, path: &Path) -> String {
+    let last = format!("corelane: page written to {}\n", path.display());
+    assert!(ended.stderr.ends_with(&last), "{}", ended.stderr);
+    fs::read_to_string(path).unwrap()
+}
+
+/// By the setting or by the option, which wins.
+#[test]
+fn a_page_shows_what_became_of_the_items() {
+    let (place, folder) = (Place::new(), folder());
+    let [by_setting, by_option] =
+        ["setting.html", "option.html"].map(|name| folder.path().join(name));
+    let flow = folder.path().join("flow.toml");
+    let script = "read n; [ $n != 2 ] && echo $n";
+    fs::write(&flow, scripted(folder.path(), "1\n2\n3\n", "line", script)).unwrap();
+    let settings = [setting("output.report", &by_setting)];
+    let ended = start(&place, &flow, &settings).wait();
+    assert_eq!(ended.code(), 1, "{}", ended.stderr);
+    let page = page_of(&ended, &by_setting);
+    let parts = [
+        "1 of 2 promises did not hold",
+        "no item failed",
+        "Round trip of tool",
+        "From asking to the answer",
+        "Items that left",
+        "One-way cache-line latency",
+        "Nothing is pinned",
+        "Allowed cpus",
+        "Not measured:",
+    ];
+    for part in parts {
+        assert!(page.contains(part), "no {part:?} in\n{page}");
+    }
+    assert!(!page.contains("workers at work"), "nothing happened to them");
+    fs::remove_file(&by_setting).unwrap();
+    fs::write(&flow, scripted(folder.path(), "1\n3\n", "line", script)).unwrap();
+    let mut command = command(&place, &flow, &settings);
+    command.arg("--report").arg(&by_option);
+    let ended = place.start(command, Output::Pipes).wait();
+    assert_eq!((ended.code(), ended.stdout.as_str()), (0, "1\n3\n"), "{}", ended.stderr);
+    assert!(page_of(&ended, &by_option).contains("Everything held: 2 of 2 promises"));
+    assert!(!by_setting.exists());
+    place.assert_empty();
+}
+
+#[test]
+fn a_page_that_cannot_be_written_is_refused_before_the_work() {
+    let (place, folder) = (Place::new(), folder());
+    let started = folder.path().join("started");
+    let script = format!("touch {}", started.display());
+    let flow = scripted(folder.path(), "1\n", "line", &script);
+    let ended = run_text(&place, folder.path(), &flow, &[setting("output.report", folder.path())]);
+    assert_eq!(ended.code(), 1);
+    assert!(ended.stderr.contains("error[CL-1201]: page cannot be written"), "{}", ended.stderr);
+    assert!(!started.exists());
     place.assert_empty();
 }
 

@@ -256,8 +256,9 @@ fn sharing_gives_room_back_when_a_lane_is_empty() {
 /// After its turn a lane waits for those that nobody looks after; without any it has another turn.
 #[test]
 fn sharing_goes_on_to_lanes_that_are_left_alone() {
+    type Take = fn(&mut sharing::Consumer<u64, Spin>, &mut Vec<u64>);
     const TURN: usize = 1024;
-    let takes: [fn(&mut sharing::Consumer<u64, Spin>, &mut Vec<u64>); 2] = [
+    let takes: [Take; 2] = [
         |consumer, taken| taken.push(consumer.try_recv().expect("because some are left")),
         |consumer, taken| _ = consumer.recv_many(taken, 7),
     ];

@@ -12,8 +12,9 @@ use indicatif::ProgressBar;
 
 use super::{
     engine::{Done, Flow, Outcome},
+    pace::Pace,
     reading::Reading,
-    record::{RunEvent, StageRecord},
+    record::{DOWN, RunEvent, StageRecord, UP},
     sink::Sink,
     source::{Entry, Next, Source},
     work::read_answer,
@@ -51,7 +52,7 @@ pub(super) struct Tally {
     pub(super) answered: u64,
     pub(super) dropped: u64,
     pub(super) failed: u64,
-    pub(super) throughput: Vec<u64>,
+    pub(super) pace: Pace,
     pub(super) events: Vec<RunEvent>,
     pub(super) redelivered: u64,
     pub(super) started: Instant,
@@ -67,7 +68,7 @@ impl Tally {
             answered: 0,
             dropped: 0,
             failed: 0,
-            throughput: Vec::new(),
+            pace: Pace::default(),
             events: Vec::new(),
             redelivered: 0,
             started: Instant::now(),
@@ -186,13 +187,13 @@ impl Drive<'_> {
                     self.fabric.note_up(client, pid);
                     if generation > Generation(1) {
                         let worker = client.0 as usize;
-                        self.tally.event(worker, "up", format!("pid {pid}"));
+                        self.tally.event(worker, UP, format!("pid {pid}"));
                         self.redeliver(worker)?;
                     }
                 }
                 NodeEvent::Down { client, reason, .. } => {
                     let worker = client.0 as usize;
-                    self.tally.event(worker, "down", reason.to_string());
+                    self.tally.event(worker, DOWN, reason.to_string());
                     self.say(format!("worker {worker} ended ({reason}) and is started again"));
                 }
                 NodeEvent::Refused { reason } => self.say(reason),
@@ -226,11 +227,7 @@ impl Drive<'_> {
         let mut has_left = false;
         while let Some(Done { item, outcome }) = self.flow.next_done() {
             has_left = true;
-            let second = self.tally.started.elapsed().as_secs() as usize;
-            if self.tally.throughput.len() <= second {
-                self.tally.throughput.resize(second + 1, 0);
-            }
-            self.tally.throughput[second] += 1;
+            self.tally.pace.count(self.tally.started.elapsed());
             match outcome {
                 Outcome::Passed(record) => {
                     self.tally.answered += 1;

@@ -9,6 +9,8 @@ mod drive;
 mod engine;
 pub(crate) mod error;
 mod leash;
+mod pace;
+mod page;
 mod plan;
 mod reading;
 mod record;
@@ -25,6 +27,7 @@ use std::{
 use anyhow::Context;
 use clap::Args;
 use corelane_config::{Config, Input, Lines};
+use corelane_report::Target;
 use corelane_topology::Role;
 use indicatif::ProgressBar;
 
@@ -38,6 +41,7 @@ use crate::{
     fabric::{self, Fabric, FabricRequest, WorkerRequest},
     interrupt::{Interrupt, Interrupted},
     machine::{self, Machine, Wanted},
+    page::{PAGE_NAME, page_file},
     terminal,
     worker::WorkerArgs,
 };
@@ -61,6 +65,10 @@ pub(crate) struct RunArgs {
     /// Print one JSON document (schema corelane.run/1) on stdout; the answers need output.file.
     #[arg(long)]
     json: bool,
+    /// Write a page with all of it, to corelane-report.html without a name; before output.report.
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = PAGE_NAME,
+          value_parser = page_file)]
+    report: Option<PathBuf>,
 }
 
 /// Runs a flow.
@@ -73,10 +81,9 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
         eprintln!("corelane: error[{}]: {error}", error.code());
         return Ok(Exit::Usage);
     }
-    if let Some(path) = &config.output.report {
-        let path = path.display();
-        eprintln!("corelane: no page is drawn of a run yet, output.report is not written: {path}");
-    }
+    // Looked at first: who cannot write the page need not wait for it.
+    let report = args.report.as_ref().or(config.output.report.as_ref());
+    let target = report.map(|path| Target::prepare(path)).transpose()?;
     let interrupt = Interrupt::install().context("signals cannot be caught")?;
     match run_flow(args, &config, &interrupt) {
         Ok(record) => {
@@ -84,6 +91,10 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
             if args.json {
                 let document = serde_json::to_string_pretty(&record.document())?;
                 terminal::write(&format!("{document}\n"))?;
+            }
+            if let Some(target) = &target {
+                target.write(&page::draw(&record).render())?;
+                eprintln!("corelane: page written to {}", target.path().display());
             }
             Ok(match (record.signal, record.failed) {
                 (Some(signal), _) => Exit::Signal(signal),
@@ -174,7 +185,7 @@ fn run_flow(args: &RunArgs, config: &Config, interrupt: &Interrupt) -> anyhow::R
         answered: tally.answered,
         dropped: tally.dropped,
         failed: tally.failed,
-        throughput: tally.throughput,
+        pace: tally.pace,
         events: tally.events,
         redelivered: tally.redelivered,
         asks,

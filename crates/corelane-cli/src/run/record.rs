@@ -7,8 +7,13 @@ use corelane_router::RouterTotals;
 use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 
-use super::{alarm::normal_share, source::SourceCounts, work::Work};
+use super::{alarm::normal_share, pace::Pace, source::SourceCounts, work::Work};
 use crate::machine::Machine;
+
+/// What happened to a worker.
+pub(super) const DOWN: &str = "down";
+/// The same.
+pub(super) const UP: &str = "up";
 
 /// What a run did.
 pub(crate) struct RunRecord {
@@ -28,8 +33,8 @@ pub(crate) struct RunRecord {
     pub(crate) dropped: u64,
     /// Items that nothing could be done with.
     pub(crate) failed: u64,
-    /// Items that left in each second since the start.
-    pub(crate) throughput: Vec<u64>,
+    /// When items left.
+    pub(super) pace: Pace,
     /// What happened to the workers, in order.
     pub(crate) events: Vec<RunEvent>,
     /// Questions sent again to the next generation of a worker.
@@ -74,10 +79,28 @@ pub(crate) struct RunEvent {
     pub(crate) detail: String,
 }
 
+/// How often a stage raised its alarm.
+pub(super) struct AlarmShare {
+    window: u32,
+    threshold: f64,
+    /// Share of the readings that it judged.
+    pub(super) found: f64,
+    /// What readings of a normal distribution would give.
+    pub(super) normal: f64,
+}
+
+impl RunEvent {
+    pub(super) fn is_down(&self) -> bool {
+        self.what == DOWN
+    }
+}
+
 impl StageRecord {
-    /// Share of alarms among the readings that were judged.
-    fn alarm_share(&self) -> f64 {
-        self.passed as f64 / self.judged.max(1) as f64
+    /// Share of alarms among the readings that were judged; none if it does not judge.
+    pub(super) fn alarm(&self) -> Option<AlarmShare> {
+        let Work::Alarm { window, threshold } = self.work else { return None };
+        let found = self.passed as f64 / self.judged.max(1) as f64;
+        Some(AlarmShare { window, threshold, found, normal: normal_share(threshold) })
     }
 
     fn line(&self) -> String {
@@ -92,14 +115,12 @@ impl StageRecord {
         if *expired > 0 {
             let _ = write!(line, "; {expired} answers not in time");
         }
-        if let Work::Alarm { window, threshold } = &self.work {
+        if let Some(AlarmShare { window, threshold, found, normal }) = self.alarm() {
             let _ = write!(
                 line,
-                "\n  {name}: {passed} alarms in {} readings judged, a share of {:.2e}; normal \
-                 readings would give {:.2e} at threshold {threshold} (window {window})",
+                "\n  {name}: {passed} alarms in {} readings judged, a share of {found:.2e}; normal \
+                 readings would give {normal:.2e} at threshold {threshold} (window {window})",
                 self.judged,
-                self.alarm_share(),
-                normal_share(*threshold)
             );
         }
         line
@@ -122,14 +143,14 @@ impl StageRecord {
                 "samples": self.waited_ns.len(),
             },
         });
-        if let Work::Alarm { window, threshold } = &self.work {
+        if let Some(AlarmShare { window, threshold, found, normal }) = self.alarm() {
             document["alarm"] = json!({
                 "window": window,
                 "threshold": threshold,
                 "judged": self.judged,
                 "alarms": self.passed,
-                "share": self.alarm_share(),
-                "normal_share": normal_share(*threshold),
+                "share": found,
+                "normal_share": normal,
             });
         }
         document
@@ -137,13 +158,13 @@ impl StageRecord {
 }
 
 impl RunRecord {
-    fn items_per_s(&self) -> f64 {
+    pub(super) fn items_per_s(&self) -> f64 {
         let seconds = self.elapsed.as_secs_f64();
         if seconds > 0.0 { self.items as f64 / seconds } else { 0.0 }
     }
 
     /// Answers that arrived twice or too late and were given out once or not at all.
-    fn suppressed(&self) -> u64 {
+    pub(super) fn suppressed(&self) -> u64 {
         self.asks.duplicates + self.asks.late
     }
 
@@ -190,7 +211,10 @@ impl RunRecord {
             "expired": self.asks.expired,
             "answers_suppressed": self.suppressed(),
             "items_per_s": self.items_per_s(),
-            "items_each_second": self.throughput,
+            "throughput": {
+                "step_ms": self.pace.step().as_millis() as u64,
+                "items": self.pace.counts(),
+            },
             "stages": self.stages.iter().map(StageRecord::document).collect::<Vec<_>>(),
             "source": self.source,
             "events": self.events,

@@ -11,6 +11,8 @@ use super::shape::{CURSORS, JOINS, LogShape, Verdict, cursor_generation, cursor_
 
 /// Cursors that are looked at in one go.
 const CHUNK: usize = 64;
+/// Cursors on a cache line.
+const PER_LINE: usize = 8;
 
 /// Cursors in one storage. Those of a trusted group lie packed, eight on a line.
 #[derive(Debug)]
@@ -46,6 +48,10 @@ impl<C: ReadWords> Group<C> {
     /// it is the highest number there is, and 0.
     pub(super) fn extremes(&self) -> (u64, u64) {
         let (mut low, mut high) = (u64::MAX, 0);
+        // One cursor of each line first: so all lines are on their way from their owners at once.
+        for index in (0..self.seats.len()).step_by(PER_LINE) {
+            low = low.min(cursor_position(self.cursors.load_relaxed(CURSORS + index)));
+        }
         let mut chunk = [0; CHUNK];
         for first in (0..self.seats.len()).step_by(CHUNK) {
             let chunk = &mut chunk[..CHUNK.min(self.seats.len() - first)];

@@ -211,9 +211,7 @@ impl<W: Wait> Event<W> {
     #[inline(never)]
     fn wake(&self, count: u32) {
         let woken = self.wake_tasks(count);
-        if woken < count {
-            self.wake_threads(count - woken);
-        }
+        self.wake_threads(count - woken);
     }
 
     /// Wakes up to `count` threads.

@@ -178,13 +178,27 @@ fn who_lags_is_evicted_for_good() {
 
 #[test]
 fn who_lags_less_than_the_limit_is_waited_for() {
-    let (mut publisher, subscribers) = ends(4, 1, LagPolicy::Demote { lag_max: 3 });
+    for policy in [LagPolicy::Demote { lag_max: 3 }, LagPolicy::Evict { lag_max: 3 }] {
+        let (mut publisher, subscribers) = ends(4, 1, policy);
+        let mut slow = subscribers.reliable(Start::Tail).expect("because a seat is free");
+        send_all(&mut publisher, 0..2);
+        let refused = publisher.claim(4).expect_err("because two records are unread");
+        assert_eq!(refused, ClaimError { asked: 4, free: 2 });
+        assert_eq!((publisher.counts().demoted, publisher.counts().evicted), (0, 0));
+        assert_eq!((slow.recv(), slow.recv()), (Ok(0), Ok(1)));
+    }
+}
+
+/// Who was refused asks for less: what became free meanwhile counts.
+#[test]
+fn a_smaller_claim_is_not_refused_for_a_larger_one() {
+    let (mut publisher, subscribers) = ends(4, 1, LagPolicy::Wait);
     let mut slow = subscribers.reliable(Start::Tail).expect("because a seat is free");
     send_all(&mut publisher, 0..2);
-    let refused = publisher.claim(4).expect_err("because two records are unread");
-    assert_eq!(refused, ClaimError { asked: 4, free: 2 });
-    assert_eq!(publisher.counts().demoted, 0);
-    assert_eq!((slow.recv(), slow.recv()), (Ok(0), Ok(1)));
+    assert!(publisher.claim(4).is_err(), "two records are unread");
+    assert_eq!(slow.try_recv(), Ok(0));
+    assert!(publisher.claim(4).is_err(), "one is");
+    assert!(publisher.claim(3).is_ok());
 }
 
 /// A claim that was refused is judged anew once the publisher went on.

@@ -365,6 +365,35 @@ fn a_model_that_is_missing_ends_the_run_after_the_restart_budget() {
     place.assert_empty();
 }
 
+/// A model is looked at by the worker that hosts it: what is wrong with it reaches the user.
+#[test]
+fn a_damaged_model_and_one_of_another_shape_are_told() {
+    let whole = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("models/digits/1/model.onnx"));
+    let whole = whole.unwrap();
+    // A dimension of 64 becomes one of 63, which the weights do not fit.
+    let (dimension, wrong) = ([10, 2, 8, 64], [10, 2, 8, 63]);
+    let at = whole.windows(4).position(|bytes| bytes == dimension).expect("the input has it");
+    let mut misshapen = whole.clone();
+    misshapen[at..at + 4].copy_from_slice(&wrong);
+    for bytes in [&whole[..whole.len() / 2], &misshapen] {
+        let (place, folder) = (Place::new(), folder());
+        let model = folder.path().join("model.onnx");
+        fs::write(&model, bytes).unwrap();
+        let flow = format!(
+            "version = 1\n[input]\ndigits = \"held-out\"\n[[agents]]\nname = \"a\"\n\
+             model = {:?}\n[supervision]\nrestarts_max = 1\n",
+            model.display().to_string()
+        );
+        let ended = run_text(&place, folder.path(), &flow, &[]);
+        assert_eq!(ended.code(), 1, "{}", ended.stderr);
+        let told = format!("error[CL-0712]: model cannot be used: {}", model.display());
+        for part in [&told, "restart budget is spent"] {
+            assert!(ended.stderr.contains(part), "no {part:?} in\n{}", ended.stderr);
+        }
+        place.assert_empty();
+    }
+}
+
 #[test]
 fn what_cannot_work_is_refused_before_anything_starts() {
     let (place, folder) = (Place::new(), folder());

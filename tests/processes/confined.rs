@@ -40,6 +40,22 @@ fn a_full_and_a_read_only_dev_shm_do_not_matter() {
 }
 
 #[test]
+fn a_machine_without_dev_shm_does_not_matter() {
+    let place = Place::new();
+    if !can_mount(&place) {
+        return;
+    }
+    // A /dev of its own with three devices and nothing else.
+    let line = format!(
+        "mount -t tmpfs none /mnt && for name in null zero urandom; do \
+         touch /mnt/$name && mount --bind /dev/$name /mnt/$name || exit 9; done && \
+         mount --rbind /mnt /dev && test ! -e /dev/shm && exec \"$0\" {SHORT}"
+    );
+    Report::of(&shell(&place, &UNSHARE, &line)).assert_held();
+    place.assert_empty();
+}
+
+#[test]
 fn a_disk_without_room_for_the_socket_is_an_error_that_names_it() {
     let place = Place::new();
     if !can_mount(&place) {

@@ -2,13 +2,13 @@
 
 use std::{fs, path::PathBuf, process};
 
-use corelane_testkit::process::{Ended, Place};
+use corelane_testkit::process::{Ended, Output, Place, Running};
 use rustix::{
     process::Pid,
     thread::{CpuSet, sched_getaffinity, sched_setaffinity},
 };
 
-use crate::{report::Report, start, wait_for_workers};
+use crate::{corelane, report::Report, start, wait_for_workers};
 
 /// The run held all its promises and told that it was degraded.
 #[track_caller]
@@ -36,8 +36,40 @@ fn a_router_that_is_moved_by_taskset_is_told() {
     let Some(cpus) = two_cpus() else { return };
     let place = Place::new();
     let demo = start(&place, "demo --json --load-seconds 0.5 --routers 1");
-    wait_for_workers(&demo, 2);
-    let threads = fs::read_dir(format!("/proc/{}/task", demo.pid())).expect("it runs").flatten();
+    move_router(&demo, cpus);
+    assert_degraded(&demo.wait());
+    place.assert_empty();
+}
+
+/// The items were all answered; what happened stands in text, document and page.
+#[test]
+fn a_router_of_a_run_that_is_moved_is_told() {
+    let Some(cpus) = two_cpus() else { return };
+    let (place, folder) = (Place::new(), tempfile::tempdir().unwrap());
+    let [answers, page] = ["answers", "page.html"].map(|name| folder.path().join(name));
+    let arguments = format!(
+        "run examples/telemetry.toml --json --set topology.routers=1 --set input.duration=1s \
+         --set output.file={} --report {}",
+        answers.display(),
+        page.display()
+    );
+    let mut command = corelane(&place, &arguments);
+    command.current_dir(env!("CARGO_MANIFEST_DIR"));
+    let run = place.start(command, Output::Pipes);
+    move_router(&run, cpus);
+    let ended = run.wait();
+    assert_eq!(ended.code(), 5, "{}", ended.stderr);
+    let document: serde_json::Value = serde_json::from_str(&ended.stdout).expect("one document");
+    let degraded = document["degraded"][0].as_str().expect("one thread was moved");
+    assert!(ended.stderr.contains(&format!("corelane: degraded: {degraded}")), "{}", ended.stderr);
+    assert!(fs::read_to_string(page).unwrap().contains("Degraded: "));
+    place.assert_empty();
+}
+
+/// Waits for the only router and puts it on another one of two CPUs.
+fn move_router(running: &Running<'_>, cpus: [usize; 2]) {
+    wait_for_workers(running, 2);
+    let threads = fs::read_dir(format!("/proc/{}/task", running.pid())).expect("it runs").flatten();
     let mut threads = threads.map(|thread| thread.path());
     let router = threads.find(|thread| {
         fs::read_to_string(thread.join("comm")).is_ok_and(|name| name.trim() == "corelane-rt-0")
@@ -49,8 +81,6 @@ fn a_router_that_is_moved_by_taskset_is_told() {
     let mut other = CpuSet::new();
     other.set(cpus[usize::from(pinned.is_set(cpus[0]))]);
     sched_setaffinity(Some(router), &other).expect("it is ours");
-    assert_degraded(&demo.wait());
-    place.assert_empty();
 }
 
 /// A cpuset for one demo.

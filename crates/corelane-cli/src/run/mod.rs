@@ -88,6 +88,9 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     match run_flow(args, &config, &interrupt) {
         Ok(record) => {
             eprint!("{}", record.summary());
+            for displaced in &record.degraded {
+                eprintln!("corelane: degraded: {displaced}");
+            }
             if args.json {
                 let document = serde_json::to_string_pretty(&record.document())?;
                 terminal::write(&format!("{document}\n"))?;
@@ -98,8 +101,9 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
             }
             Ok(match (record.signal, record.failed) {
                 (Some(signal), _) => Exit::Signal(signal),
-                (None, 0) => Exit::Ok,
-                (None, _) => Exit::Failed,
+                (None, 1..) => Exit::Failed,
+                (None, 0) if record.degraded.is_empty() => Exit::Ok,
+                (None, 0) => Exit::Degraded,
             })
         }
         Err(error) => ended_by(error),
@@ -169,6 +173,7 @@ fn run_flow(args: &RunArgs, config: &Config, interrupt: &Interrupt) -> anyhow::R
     let elapsed = tally.started.elapsed();
     let (counts, asks) = (source.counts(), fabric.asker.counters());
     let workers = layout.workers.len();
+    let degraded = fabric.displaced(&machine);
     let routers = fabric.stop();
     // What was answered before a failure is written all the same.
     let flushed = sink.flush();
@@ -179,6 +184,7 @@ fn run_flow(args: &RunArgs, config: &Config, interrupt: &Interrupt) -> anyhow::R
         flow: args.file.display().to_string(),
         machine,
         is_pinned,
+        degraded,
         workers,
         stages: tally.stages,
         items: tally.items,

@@ -188,5 +188,6 @@ fn remarks(record: &RunRecord) -> Vec<String> {
     let never = "Not measured: power, temperature and frequency of the cores, and what other \
                  programs did meanwhile.";
     let known = cases.into_iter().filter(|(is_so, _)| *is_so).map(|(_, text)| text);
-    known.chain([never.to_owned()]).collect()
+    let degraded = record.degraded.iter().map(|displaced| format!("Degraded: {displaced}."));
+    known.chain(degraded).chain([never.to_owned()]).collect()
 }

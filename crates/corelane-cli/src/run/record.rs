@@ -22,6 +22,8 @@ pub(crate) struct RunRecord {
     /// Topology, matrix and plan of the machine.
     pub(crate) machine: Machine,
     pub(crate) is_pinned: bool,
+    /// Threads that ran elsewhere than where they were pinned, in words.
+    pub(crate) degraded: Vec<String>,
     /// Worker processes.
     pub(crate) workers: usize,
     pub(crate) stages: Vec<StageRecord>,
@@ -221,6 +223,7 @@ impl RunRecord {
             "routers": self.machine.request.routers,
             "workers": self.workers,
             "is_pinned": self.is_pinned,
+            "degraded": self.degraded,
             "router_totals": {
                 "forwarded": self.routers.forwarded,
                 "dropped": self.routers.dropped(),

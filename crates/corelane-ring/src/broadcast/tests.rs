@@ -4,7 +4,7 @@ use std::thread;
 
 use proptest::prelude::*;
 
-use super::shape::{cursor_word, free_word};
+use super::shape::{cursor_position, cursor_word, free_word};
 use super::*;
 use crate::{HeapWords, ReadWords, Spin, TrySendError, WriteWords};
 
@@ -39,6 +39,7 @@ fn shapes_are_checked() {
 fn storages_are_checked() {
     let shape = LogShape::new(4, 2, 3).expect("because the shape is valid");
     let words = shape.data_words();
+    assert_eq!(words, 56, "three lines and a pair, then four records of two words");
     let small = WordPublisher::<_, HeapWords>::new(shape, LagPolicy::Wait, HeapWords::new(55));
     assert!(matches!(small, Err(LogError::StorageTooSmall { what: "data", found: 55, .. })));
     let data = HeapWords::new(words);
@@ -407,6 +408,31 @@ fn what_a_taker_took_before_its_panic_is_not_taken_twice() {
         std::panic::catch_unwind(panics).expect_err("because the fourth message is refused");
         assert_eq!(reader.try_recv(), Ok(4));
     }
+}
+
+/// The publisher comes round while a batch is taken: what was taken before counts, the gap is told
+/// by the next call.
+#[test]
+fn a_batch_ends_where_its_messages_were_overwritten() {
+    let (mut publisher, subscribers) = ends(8, 1, LagPolicy::Wait);
+    let mut lossy = subscribers.lossy(Start::Tail);
+    send_all(&mut publisher, 0..8);
+    let mut taken = Vec::new();
+    let drained = lossy.drain(8, |message| {
+        if message == 2 {
+            send_all(&mut publisher, 8..16);
+        }
+        taken.push(message);
+    });
+    assert_eq!((drained, taken), (Ok(3), vec![0, 1, 2]));
+    assert!(matches!(lossy.try_recv(), Err(TryRecvError::Lagged { .. })));
+}
+
+#[test]
+fn the_highest_position_is_the_last_that_a_cursor_can_tell() {
+    let told = |position| cursor_position(cursor_word(7, position));
+    assert_eq!((told(0), told(POSITION_MAX)), (0, POSITION_MAX));
+    assert_eq!(told(POSITION_MAX + 1), u64::MAX);
 }
 
 /// Neither aligned to words nor as long as a line.

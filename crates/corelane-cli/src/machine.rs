@@ -1,5 +1,7 @@
 //! Read the machine, measure it, choose cores.
 
+use std::ops::ControlFlow;
+
 use anyhow::Context;
 use corelane_topology::{
     Assignment, CpuSet, LatencyMatrix, MeasureError, PinError, PingPong, PingPongOptions, Plan,
@@ -58,6 +60,10 @@ pub(crate) fn look(wanted: &Wanted<'_>, interrupt: &Interrupt) -> anyhow::Result
     let matrix = measure_matrix(&topology, &PingPongOptions::default(), |step| {
         bar.set_length(step.total as u64);
         bar.set_position(step.done as u64);
+        match interrupt.check() {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => ControlFlow::Break(()),
+        }
     })
     .context("cores cannot be measured")?;
     bar.finish_and_clear();

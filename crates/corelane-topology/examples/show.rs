@@ -8,6 +8,7 @@ use corelane_topology::{
 };
 use std::error::Error;
 use std::io::{IsTerminal, stdout};
+use std::ops::ControlFlow;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -20,6 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let matrix = match topology.is_live {
         true => Some(measure_matrix(&topology, &options, |step| {
             eprintln!("measured {} of {}: cpus {:?}", step.done, step.total, step.pair);
+            ControlFlow::Continue(())
         })?),
         false => None,
     };

@@ -6,7 +6,7 @@
 
 use crate::model::{CpuKind, HardwareThread, Relation};
 use crate::{MeasureError, PingPong, PingPongOptions, Topology, measure_pingpong};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::ControlFlow};
 
 /// Up to this many allowed CPUs every pair is measured.
 pub const MATRIX_CPUS_FULL_MAX: usize = 16;
@@ -85,7 +85,8 @@ pub struct LatencyMatrix {
 
 /// Measures the allowed CPUs of the live machine; one CPU gives an empty matrix.
 ///
-/// `progress` is called between two measurements, when no measuring thread runs.
+/// `progress` is called between two measurements, when no measuring thread runs. When it breaks off,
+/// pairs that were not measured yet stay unknown.
 ///
 /// # Errors
 /// - [`MeasureError::NotLive`] for a recorded topology.
@@ -93,7 +94,7 @@ pub struct LatencyMatrix {
 pub fn measure_matrix(
     topology: &Topology,
     options: &PingPongOptions,
-    mut progress: impl FnMut(MatrixProgress),
+    mut progress: impl FnMut(MatrixProgress) -> ControlFlow<()>,
 ) -> Result<LatencyMatrix, MeasureError> {
     if !topology.is_live {
         return Err(MeasureError::NotLive);
@@ -103,7 +104,9 @@ pub fn measure_matrix(
     let total = chosen.len();
     for (index, (a, b)) in chosen.into_iter().enumerate() {
         matrix.pairs.insert((a, b), measure_pingpong(a, b, options)?);
-        progress(MatrixProgress { done: index + 1, total, pair: (a, b) });
+        if progress(MatrixProgress { done: index + 1, total, pair: (a, b) }).is_break() {
+            break;
+        }
     }
     matrix.summarise();
     Ok(matrix)
@@ -275,7 +278,9 @@ mod tests {
 
     #[test]
     fn a_recorded_machine_is_not_measured() {
-        let measured = measure_matrix(&read(&hybrid()), &PingPongOptions::default(), |_| ());
+        let measured = measure_matrix(&read(&hybrid()), &PingPongOptions::default(), |_| {
+            ControlFlow::Continue(())
+        });
         assert!(matches!(measured, Err(MeasureError::NotLive)));
     }
 }

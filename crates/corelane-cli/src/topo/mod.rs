@@ -6,7 +6,7 @@
 mod document;
 mod error;
 
-use std::{fs, path::PathBuf};
+use std::{fs, ops::ControlFlow, path::PathBuf};
 
 use clap::Args;
 use corelane_topology::{
@@ -91,6 +91,7 @@ fn measured(topology: &Topology) -> anyhow::Result<LatencyMatrix> {
     let matrix = measure_matrix(topology, &PingPongOptions::default(), |step| {
         bar.set_length(step.total as u64);
         bar.set_position(step.done as u64);
+        ControlFlow::Continue(())
     })?;
     bar.finish_and_clear();
     Ok(matrix)

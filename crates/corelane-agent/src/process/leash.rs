@@ -4,7 +4,7 @@
 //! that it reads the end of the pipe when that process is gone, however it ended. A process between
 //! fork and exec has a copy of that end too; so at the end of the pipe every tool carries its mark,
 //! a variable of its environment, and so does all that it forked. The watcher kills whoever carries
-//! the mark until there is nobody left.
+//! the mark until there is nobody left, or only who does not die.
 //!
 //! What it does not do: it cannot find a process that removed the mark from its own environment
 //! before it started another program.
@@ -24,6 +24,9 @@ use corelane_shm::process::{PidFd, Signal};
 pub const MARK: &str = "CORELANE_LEASH";
 /// Between two looks for processes that are still there.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
+/// Most looks, some ten seconds: a process that waits for a device cannot be killed meanwhile. It
+/// dies by the signals that it has by then.
+const LOOKS_MAX: u32 = 10_000;
 
 /// A running watcher of this process. Dropping it ends it, after what is left of the tools.
 #[derive(Debug)]
@@ -68,7 +71,10 @@ pub fn kill_marked(mut pipe: impl Read, mark: &str) {
             _ => {}
         }
     }
-    while kill_all(mark) {
+    for _ in 0..LOOKS_MAX {
+        if !kill_all(mark) {
+            return;
+        }
         thread::sleep(LOOK_EVERY);
     }
 }

@@ -85,8 +85,8 @@ pub struct LatencyMatrix {
 
 /// Measures the allowed CPUs of the live machine; one CPU gives an empty matrix.
 ///
-/// `progress` is called between two measurements, when no measuring thread runs. When it breaks off,
-/// pairs that were not measured yet stay unknown.
+/// `progress` is called between two measurements, when no measuring thread runs. When it breaks
+/// off, pairs that were not measured yet stay unknown.
 ///
 /// # Errors
 /// - [`MeasureError::NotLive`] for a recorded topology.

@@ -283,6 +283,17 @@ fn sharing_goes_on_to_lanes_that_are_left_alone() {
     }
 }
 
+#[test]
+fn sharing_consumers_begin_on_different_lanes() {
+    let (mut first, consumer) = ring(sharing::channel, 4);
+    let mut second = first.clone();
+    assert_eq!((first.send_many([10, 11]), second.send_many([20, 21])), (2, 2));
+    // The consumers are counted from one on.
+    let (mut other, mut third) = (consumer.clone(), consumer.clone());
+    assert_eq!((other.try_recv(), third.try_recv()), (Ok(10), Ok(20)));
+    assert_eq!((other.try_recv(), third.try_recv()), (Ok(11), Ok(21)));
+}
+
 /// Two consumers of one lane agree, and one that comes late finds every lane.
 #[test]
 fn sharing_consumers_agree() {

@@ -237,3 +237,28 @@ impl Verdict {
         }
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_follow_the_verdicts() {
+        let shape = LogShape::new(4, 2, 17).expect("because the shape is valid");
+        assert_eq!((shape.gate(0), shape.gate(16)), (32, 48));
+        let starts = [0, 1, 3, 4, 9].map(|position| shape.record_start(position));
+        assert_eq!(starts, [64, 66, 70, 64, 66]);
+        assert_eq!(shape.data_words(), 72);
+        let alone = LogShape::new(2, 1, 0).expect("because the shape is valid");
+        assert_eq!((alone.record_start(0), alone.data_words()), (32, 34));
+    }
+
+    #[test]
+    fn a_verdict_is_told_to_the_owner_that_it_was_made_over() {
+        for verdict in [Verdict::Demoted, Verdict::Evicted] {
+            let word = verdict.word(7);
+            assert_eq!((Verdict::of(word, 7), Verdict::of(word, 8)), (Some(verdict), None));
+        }
+        assert_eq!(Verdict::of(0, 0), None, "zeroed words say nothing to anybody");
+    }
+}

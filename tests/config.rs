@@ -232,3 +232,17 @@ fn the_schema_is_json() {
     let schema: Value = serde_json::from_str(&desk.good("schema")).unwrap();
     assert_eq!(schema["properties"]["topology"]["properties"]["workers"]["maximum"], 64);
 }
+
+#[test]
+fn the_settings_that_every_flow_gets_are_checked_without_one() {
+    let desk = Desk::new();
+    let good = "settings: good: name a flow to check that too\n";
+    assert_eq!(desk.good("check"), good);
+    desk.write("corelane.toml", "version = 1\n[topology]\nworkers = 3\n");
+    assert_eq!(desk.good("check"), good);
+    desk.write("user/corelane/corelane.toml", "version = 1\n[topology]\nwokers = 3\n");
+    let told = desk.bad("check", 2);
+    assert!(told.contains("error[CL-1011]") && told.contains("did you mean \"workers\""), "{told}");
+    assert!(told.contains("user/corelane/corelane.toml:3:1"), "{told}");
+    assert!(!told.contains("CL-1020"), "nobody asked for a flow: {told}");
+}

@@ -25,9 +25,9 @@ pub(crate) struct ConfigArgs {
 enum ConfigCommand {
     /// Check a flow with all layers of settings: exit code 2 if anything is wrong.
     Check {
-        /// The file of the flow.
+        /// The file of a flow; without it, the settings that every flow gets here.
         #[arg(value_name = "FILE")]
-        file: PathBuf,
+        file: Option<PathBuf>,
         #[command(flatten)]
         set: SetArgs,
     },
@@ -74,7 +74,8 @@ struct Document {
 /// Runs `corelane config`.
 pub(crate) fn run(args: &ConfigArgs) -> anyhow::Result<Exit> {
     match &args.command {
-        ConfigCommand::Check { file, set } => check(file, set),
+        ConfigCommand::Check { file: Some(file), set } => check(file, set),
+        ConfigCommand::Check { file: None, set } => check_settings(set),
         ConfigCommand::Show { file, set, origin, json } => show(file.as_ref(), set, *origin, *json),
         ConfigCommand::Init { output: Some(file) } => init::write(file),
         ConfigCommand::Init { output: None } => print(&corelane_config::template()),
@@ -113,6 +114,15 @@ fn check(file: &Path, set: &SetArgs) -> anyhow::Result<Exit> {
         count(config.topology.workers.into(), "worker"),
     ];
     print(&format!("{}: good: {}\n", file.display(), counts.join(", ")))
+}
+
+/// Checks what needs no flow: the files and variables that every flow gets here.
+fn check_settings(set: &SetArgs) -> anyhow::Result<Exit> {
+    let layers = Layers::of_process(None, set.set.clone());
+    match corelane_config::settings(&layers) {
+        Ok(_) => print("settings: good: name a flow to check that too\n"),
+        Err(error) => Ok(refuse(&error)),
+    }
 }
 
 fn show(file: Option<&PathBuf>, set: &SetArgs, origin: bool, json: bool) -> anyhow::Result<Exit> {

@@ -283,6 +283,21 @@ fn sharing_goes_on_to_lanes_that_are_left_alone() {
     }
 }
 
+/// So that the two sides do not take the line of the lane's room from each other all the time.
+#[test]
+fn sharing_gives_room_back_a_quarter_at_a_time() {
+    for capacity in [1, 2, 4, 8, 64] {
+        let quarter = (capacity as u64 / 4).max(1);
+        let (mut producer, mut consumer) = ring(sharing::channel, capacity);
+        assert_eq!(producer.send_many(0..99), capacity);
+        for taken in 1..=capacity as u64 {
+            assert!(consumer.try_recv().is_ok());
+            let room = if taken % quarter == 0 { quarter } else { 0 };
+            assert_eq!(producer.send_many(0..room + 9), room as usize, "{taken} of {capacity}");
+        }
+    }
+}
+
 #[test]
 fn sharing_consumers_begin_on_different_lanes() {
     let (mut first, consumer) = ring(sharing::channel, 4);

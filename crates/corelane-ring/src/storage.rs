@@ -141,3 +141,57 @@ impl WriteWords for HeapWords {
         }
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    /// Nothing but what a storage must have.
+    struct Plain(HeapWords);
+
+    impl ReadWords for Plain {
+        fn len(&self) -> usize {
+            self.0.len()
+        }
+
+        fn load_relaxed(&self, index: usize) -> u64 {
+            self.0.load_relaxed(index)
+        }
+
+        fn load_acquire(&self, index: usize) -> u64 {
+            self.0.load_acquire(index)
+        }
+    }
+
+    impl WriteWords for Plain {
+        fn store_relaxed(&self, index: usize, value: u64) {
+            self.0.store_relaxed(index, value);
+        }
+
+        fn store_release(&self, index: usize, value: u64) {
+            self.0.store_release(index, value);
+        }
+    }
+
+    fn check(words: &impl WriteWords) {
+        assert_eq!((words.len(), words.is_empty()), (5, false));
+        words.write(1, &[7, 8, 9]);
+        let mut copy = [0; 5];
+        words.read(0, &mut copy);
+        assert_eq!(copy, [0, 7, 8, 9, 0]);
+        words.read(2, &mut copy[..2]);
+        assert_eq!(copy, [8, 9, 8, 9, 0]);
+    }
+
+    #[test]
+    fn words_are_copied_in_and_out_word_by_word_or_at_once() {
+        check(&HeapWords::new(5));
+        check(&Plain(HeapWords::new(5)));
+        assert!(Plain(HeapWords::new(0)).is_empty());
+    }
+
+    #[test]
+    fn heap_words_tell_their_number_and_not_their_content() {
+        assert_eq!(format!("{:?}", HeapWords::new(5)), "HeapWords { len: 5, .. }");
+    }
+}

@@ -245,10 +245,6 @@ fn sharing_gives_room_back_when_a_lane_is_empty() {
     let (mut producer, mut consumer) = ring(sharing::channel, 8);
     assert_eq!(producer.send_many([1]), 1);
     assert_eq!(consumer.try_recv(), Ok(1));
-    assert_eq!(producer.send_many(0..9), 7);
-    for _ in 0..7 {
-        assert!(consumer.try_recv().is_ok());
-    }
     assert_eq!(consumer.try_recv(), Err(TryRecvError::Empty));
     assert_eq!(producer.send_many(0..9), 8);
 }

@@ -196,6 +196,7 @@ fn each_of_two_consumers_finds_one(in_first_lane: u64, in_second_lane: u64, take
     bounded(3, move || {
         let (mut first, mut consumer) = sharing::channel(4, Spin).expect("because it is in range");
         let mut second = first.clone();
+        assert_eq!(consumer.try_recv(), Err(TryRecvError::Empty), "but it knows both lanes now");
         // With an idle one between them, they begin on different lanes.
         let idle = consumer.clone();
         let mut other = consumer.clone();

@@ -498,3 +498,36 @@ impl<T: Pod + Send, W: Wait> Drop for Consumer<T, W> {
         }
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::Spin;
+
+    /// A consumer whose turn is over goes to a lane that is left alone; another one empties that
+    /// before its look. It still finds the message of the lane that it came from.
+    #[test]
+    fn a_round_goes_on_behind_a_lane_that_was_emptied_meanwhile() {
+        const TURN: u64 = 1024;
+        let (mut first, mut consumer) =
+            channel::<u64, _>(4096, Spin).expect("because the capacity is in range");
+        let mut second = first.clone();
+        assert_eq!(consumer.try_recv(), Err(TryRecvError::Empty), "but it knows both lanes now");
+        // The third consumer begins with the second lane.
+        let _idle = consumer.clone();
+        let mut other = consumer.clone();
+        assert_eq!((first.send_many(0..=TURN), second.send_many([7])), (TURN as usize + 1, 1));
+        for value in 0..TURN {
+            assert_eq!(consumer.try_recv(), Ok(value));
+        }
+        let mut looks = Vec::new();
+        let found = consumer.visit(|consumer, insists| {
+            looks.push(consumer.current);
+            if consumer.current == 1 {
+                assert_eq!(other.try_recv(), Ok(7));
+            }
+            consumer.take_one(insists)
+        });
+        assert_eq!((found, looks), (Some(TURN), vec![0, 1, 0]));
+    }
+}

@@ -12,8 +12,8 @@ use anyhow::{Context, Result, ensure};
 pub(crate) const LIST: &str = "crates/corelane-ring/mutants.toml";
 /// What the files are named under.
 pub(crate) const SOURCES: &str = "crates/corelane-ring/src";
-/// Files below a module that are tests.
-const TEST_STEMS: &[&str] = &["tests", "loom_models", "models"];
+/// How the names of files below a module begin that are tests or stand-ins of the models.
+const TEST_STEMS: &[&str] = &["tests", "loom"];
 
 /// One change of the code.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -162,9 +162,8 @@ pub(crate) fn files_of(root: &Path, module: &str) -> Result<Vec<String>> {
     let mut open: Vec<PathBuf> = vec![sources.join(format!("{module}.rs")), sources.join(module)];
     let mut files = Vec::new();
     while let Some(path) = open.pop() {
-        let is_test = path
-            .file_stem()
-            .is_some_and(|stem| TEST_STEMS.iter().any(|test| stem.to_string_lossy() == *test));
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let is_test = TEST_STEMS.iter().any(|stem| name.starts_with(stem));
         if path.is_dir() {
             for entry in std::fs::read_dir(&path)? {
                 open.push(entry?.path());

@@ -63,6 +63,41 @@ fn full_ring_refuses_and_goes_on_after_release() {
     assert_eq!((producer.committed(), consumer.consumed()), (5, 5));
 }
 
+/// Room goes back a quarter of a lap at a time, in every lap.
+#[test]
+fn a_quarter_of_a_lap_is_released_at_once() {
+    let (mut producer, mut consumer, ..) = ring(8, 2);
+    for value in 0..8 {
+        push(&mut producer, value).expect("because there is room");
+    }
+    for value in (0..40).step_by(2) {
+        assert_eq!(pop(&mut consumer), Some(value));
+        assert_eq!(push(&mut producer, 0), Err(ClaimError::Full { slots: 8 }));
+        assert_eq!(pop(&mut consumer), Some(value + 1));
+        push(&mut producer, value + 8).expect("because two were released");
+        push(&mut producer, value + 9).expect("because two were released");
+    }
+}
+
+#[test]
+fn a_record_is_read_as_it_was_written() {
+    let (mut producer, mut consumer, ..) = ring(4, 5);
+    let mut claim = producer.claim().expect("because there is room");
+    claim.write(0, &[1, 2, 3, 4]);
+    claim.write(2, &[30, 40]);
+    claim.write_bytes(1, &[9; 11]);
+    claim.commit(29);
+    let record = consumer.peek().expect("because no peer lies").expect("it was committed");
+    let nine = u64::from_le_bytes([9; 8]);
+    assert_eq!(record.length_bytes(), 29);
+    assert_eq!([0, 1, 2, 3].map(|word| record.word(word)), [1, nine, 0x0009_0909, 40]);
+    let mut words = [0; 4];
+    record.read(0, &mut words);
+    assert_eq!(words, [1, nine, 0x0009_0909, 40]);
+    record.read(2, &mut words[..2]);
+    assert_eq!(words, [0x0009_0909, 40, 0x0009_0909, 40]);
+}
+
 #[test]
 fn peek_without_consume_keeps_the_record() {
     let (mut producer, mut consumer, ..) = ring(2, 2);

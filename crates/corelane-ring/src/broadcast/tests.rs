@@ -29,6 +29,8 @@ fn shapes_are_checked() {
     assert!(channel::<u64, _>(0, 1, Spin).is_err());
     assert_eq!(channel::<u64, _>(5, 1, Spin).expect("because it is valid").0.capacity(), 8);
     assert_eq!(channel::<u64, _>(1, 1, Spin).expect("because it is valid").0.capacity(), 2);
+    let refused = channel::<u64, _>(usize::MAX, 1, Spin).err();
+    assert_eq!(refused, Some(LogError::Slots(usize::MAX)));
     for lag_max in [0, 5] {
         let refused = channel_with::<u64, _>(4, 1, LagPolicy::Evict { lag_max }, Spin);
         assert_eq!(refused.err(), Some(LogError::LagLimit { lag_max, slots: 4 }));
@@ -334,6 +336,29 @@ fn what_an_aborted_claim_damaged_is_not_delivered() {
     assert_eq!(lossy.try_recv(), Ok(5));
     let late = subscribers.reliable(Start::Oldest).expect("because a seat is free");
     assert_eq!(late.position(), 5);
+}
+
+/// Only lossy subscribers: there is no seat for others.
+#[test]
+fn a_log_without_seats_is_possible() {
+    let (mut publisher, subscribers) = ends(4, 0, LagPolicy::Wait);
+    assert_eq!(subscribers.reliable(Start::Tail).err(), Some(LogError::NoSeat { max: 0 }));
+    let mut lossy = subscribers.lossy(Start::Tail);
+    assert_eq!(publisher.published(), 0);
+    send_all(&mut publisher, 0..3);
+    assert_eq!(publisher.published(), 3);
+    assert_eq!(lossy.drain(9, |_| ()), Ok(3));
+}
+
+#[test]
+fn an_iterator_that_has_ended_is_not_asked_again() {
+    let (mut publisher, _subscribers) = ends(64, 1, LagPolicy::Wait);
+    let mut left = Some(3_u64);
+    let ends_once = core::iter::from_fn(|| {
+        left = left.expect("because it has not ended").checked_sub(1);
+        left
+    });
+    assert_eq!(publisher.send_many(ends_once), 3);
 }
 
 #[test]

@@ -87,8 +87,10 @@ pub fn channel_with<T: Pod + Send, W: Wait + Clone>(
     policy: LagPolicy,
     wait: W,
 ) -> Result<Ends<T, W>, LogError> {
-    let slots = capacity.clamp(2, usize::MAX / 2 + 1).next_power_of_two();
-    let slots = if capacity == 0 { 0 } else { slots };
+    let slots = match capacity {
+        0 => 0,
+        _ => capacity.max(2).checked_next_power_of_two().unwrap_or(capacity),
+    };
     let shape = LogShape::new(slots, const { record_words::<T>() }, subscribers_max)?;
     let data = HeapWords::new(shape.data_words());
     let cursors = HeapWords::new(LogShape::group_words(subscribers_max));
@@ -144,8 +146,8 @@ impl<T: Pod + Send, W: Wait> Publisher<T, W> {
     /// # Errors
     /// - [`SendError`]: every subscriber and every [`Subscribers`] is gone.
     pub fn send(&mut self, message: T) -> Result<(), SendError<T>> {
-        if self.log.room_cached() == 0 && self.find_room(1) == 0 && !self.wait_for_room() {
-            return Err(SendError(message));
+        if self.log.room_cached() == 0 && self.find_room(1) == 0 {
+            self.wait_for_room();
         }
         self.try_send(message).map_err(|error| SendError(error.into_inner()))
     }
@@ -228,14 +230,11 @@ impl<T: Pod + Send, W: Wait> Publisher<T, W> {
         }
     }
 
-    /// False when nobody is left.
+    /// Waits until there is room, or nobody is left.
     #[cold]
-    fn wait_for_room(&mut self) -> bool {
+    fn wait_for_room(&mut self) {
         let shared = self.shared.clone();
-        shared.room.wait_until(|| match (self.find_room(1), self.is_closed()) {
-            (0, false) => None,
-            (room, _) => Some(room > 0),
-        })
+        shared.room.wait_until(|| (self.find_room(1) > 0 || self.is_closed()).then_some(()));
     }
 }
 

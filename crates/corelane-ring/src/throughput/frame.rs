@@ -20,13 +20,13 @@ const KIND_CLOSE: u64 = 1;
 const KIND_ALIGNED: u64 = 2;
 const KIND_PADDING: u64 = 3;
 
-/// Most payload bytes of one record: with header and gap it takes at most half of the capacity, so
-/// that it fits once the consumer has released everything, wherever the tail stands.
+/// Most payload bytes of one record in a ring of this capacity, a power of two: with header and gap
+/// it takes at most half of that, so that it fits once the consumer has released everything,
+/// wherever the tail stands.
 pub const fn payload_bytes_max(capacity_bytes: usize) -> usize {
     let half = capacity_bytes / 2;
     match half < ALIGNMENT + ALIGNED_BYTES_MIN {
-        // Neither aligned payloads nor more than the header before the others.
-        true if half - HEADER_BYTES as usize > ALIGNED_BYTES_MIN - 1 => ALIGNED_BYTES_MIN - 1,
+        // No payload that would be aligned.
         true => half - HEADER_BYTES as usize,
         false => half - ALIGNMENT,
     }

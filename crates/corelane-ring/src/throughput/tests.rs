@@ -94,6 +94,9 @@ fn frames_say_what_was_framed() {
         assert_eq!(parse(start, header, bytes - 8, bytes), None, "not published that far");
         assert_eq!(parse(start, header, bytes, bytes - 8), None, "the memory ends before");
     }
+    assert_eq!(Place::new(8, 10).header(), 1 << 32 | 10);
+    assert_eq!(Place::new(8, 64).header(), 2 << 32 | 64);
+    assert_eq!(padding(24), 3 << 32 | 16);
     assert_eq!(parse(0, padding(24), 32, 24), Some(Frame::Padding));
     assert_eq!(parse(0, padding(24), 32, 32), None, "padding leads to the end of the memory");
     assert_eq!(parse(0, padding(24), 16, 24), None);
@@ -196,8 +199,12 @@ fn a_batch_is_visible_as_a_whole_or_not_at_all() {
     drop(batch);
     assert_eq!(pop(&mut consumer), None);
 
+    producer.try_send(b"zero").expect("because there is room");
+    assert_eq!(pop(&mut consumer), Some(b"zero".to_vec()));
     let mut batch = producer.batch();
+    assert_eq!(batch.staged_bytes(), 0);
     batch.push(b"one").expect("because there is room");
+    assert_eq!(batch.staged_bytes(), 16);
     drop(batch.claim(100).expect("because there is room"));
     let mut claim = batch.claim(100).expect("because there is room");
     claim.write(1, b"wo");
@@ -364,6 +371,23 @@ fn a_lying_tail_is_refused() {
     tail.store_release(0, 8);
     let refused = consumer.try_recv().map(|_| ());
     assert_eq!(refused, Err(ReadError::CorruptTail { tail: 8, low: 16, high: 80 }));
+}
+
+/// Behind other records too, a record that was not published as a whole is none.
+#[test]
+fn a_header_that_leads_beyond_the_tail_is_refused_anywhere() {
+    let (mut write, read) = heap(1024).expect("because the capacity is valid");
+    let mut consumer = Consumer::new(read);
+    for position in (0..160).step_by(16) {
+        write.put_word(position, Place::new(position, 8).header());
+        write.publish(position + 16);
+        assert_eq!(pop(&mut consumer).map(|bytes| bytes.len()), Some(8));
+    }
+    let header = Place::new(160, 16).header();
+    write.put_word(160, header);
+    write.publish(160 + 16);
+    let refused = consumer.try_recv().map(|_| ());
+    assert_eq!(refused, Err(ReadError::CorruptHeader { position: 160, header }));
 }
 
 /// Any header at all ends in a record within what was published, or in an error.

@@ -21,8 +21,6 @@ use self::memory::Memory;
 
 /// Word of the producer's words that holds its tail, and of the consumer's that holds its head.
 const INDEX: usize = 0;
-/// Words of the heap form: the line with the index, and one that keeps neighbours away from it.
-const HEAP_WORDS: usize = 2 * CURSOR_WORDS;
 
 /// The producer's side of the memory: it alone writes the bytes and the tail.
 #[derive(Debug)]
@@ -70,7 +68,7 @@ pub(crate) fn heap_sides_and_words(
     capacity_bytes: usize,
 ) -> Result<(HeapWriteSide, HeapReadSide, HeapWords, HeapWords), SetupError> {
     check_capacity(capacity_bytes)?;
-    let (tail, head) = (HeapWords::new(HEAP_WORDS), HeapWords::new(HEAP_WORDS));
+    let (tail, head) = (HeapWords::new(CURSOR_WORDS), HeapWords::new(CURSOR_WORDS));
     let memory = Memory::zeroed(capacity_bytes);
     let write = WriteSide::over(memory.clone(), tail.clone(), head.clone())?;
     let read = ReadSide::over(memory, tail.clone(), head.clone())?;
@@ -367,5 +365,6 @@ mod tests {
         let refused = check_words("tail", &HeapWords::new(CURSOR_WORDS - 1));
         let found = CURSOR_WORDS - 1;
         assert_eq!(refused, Err(SetupError::TooFewWords { what: "tail", found }));
+        assert_eq!(check_words("tail", &HeapWords::new(CURSOR_WORDS)), Ok(()));
     }
 }

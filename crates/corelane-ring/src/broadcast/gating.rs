@@ -7,12 +7,15 @@ use core::ops::Range;
 
 use crate::storage::ReadWords;
 
-use super::shape::{CURSORS, JOINS, LogShape, Verdict, cursor_generation, cursor_position};
+use super::shape::{
+    CURSORS, JOINS, LogShape, Verdict, cursor_generation, cursor_position, free_word,
+};
 
-/// Cursors that are looked at in one go.
+/// Cursors that are copied in one go.
 const CHUNK: usize = 64;
-/// Cursors on a cache line.
-const PER_LINE: usize = 8;
+/// Cursors that are looked at side by side: with one extreme for all, each look would wait for the
+/// one before.
+const LANES: usize = 4;
 
 /// Cursors in one storage. Those of a trusted group lie packed, eight on a line.
 #[derive(Debug)]
@@ -47,21 +50,22 @@ impl<C: ReadWords> Group<C> {
     /// The lowest and the highest position plus one of all cursors, taken as they are. Without any
     /// it is the highest number there is, and 0.
     pub(super) fn extremes(&self) -> (u64, u64) {
-        let (mut low, mut high) = (u64::MAX, 0);
-        // One cursor of each line first: so all lines are on their way from their owners at once.
-        for index in (0..self.seats.len()).step_by(PER_LINE) {
-            low = low.min(cursor_position(self.cursors.load_relaxed(CURSORS + index)));
-        }
+        let (mut low, mut high) = ([u64::MAX; LANES], [0; LANES]);
         let mut chunk = [0; CHUNK];
         for first in (0..self.seats.len()).step_by(CHUNK) {
-            let chunk = &mut chunk[..CHUNK.min(self.seats.len() - first)];
-            self.cursors.read(CURSORS + first, chunk);
-            for &word in chunk.iter() {
-                let position = cursor_position(word);
-                low = low.min(position);
-                high = high.max(position.wrapping_add(1));
+            let (found, rest) = chunk.split_at_mut(CHUNK.min(self.seats.len() - first));
+            self.cursors.read(CURSORS + first, found);
+            rest.fill(free_word(0));
+            for words in chunk.as_chunks::<LANES>().0 {
+                for (lane, &word) in words.iter().enumerate() {
+                    let position = cursor_position(word);
+                    low[lane] = low[lane].min(position);
+                    high[lane] = high[lane].max(position.wrapping_add(1));
+                }
             }
         }
+        let low = low.into_iter().fold(u64::MAX, u64::min);
+        let high = high.into_iter().fold(0, u64::max);
         (low, high)
     }
 }

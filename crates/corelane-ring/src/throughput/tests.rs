@@ -507,6 +507,53 @@ fn a_sleeping_producer_is_woken_by_room_and_by_the_end() {
 }
 
 /// Less than a quarter of a lap goes back when it is asked for, and wakes the producer.
+/// Sends records of eight bytes, 16 with the header, until the ring is full; how many.
+fn fill(producer: &mut HeapProducer) -> usize {
+    core::iter::repeat_with(|| producer.try_send(&[7; 8])).take_while(Result::is_ok).count()
+}
+
+#[test]
+fn room_is_given_back_a_quarter_at_a_time_in_every_lap() {
+    let (mut producer, mut consumer) = ring(1024);
+    assert_eq!(fill(&mut producer), 64);
+    for quarter in 0..12 {
+        for _ in 0..15 {
+            assert!(pop(&mut consumer).is_some());
+            assert_eq!(fill(&mut producer), 0, "quarter={quarter}");
+        }
+        assert!(pop(&mut consumer).is_some());
+        assert_eq!(fill(&mut producer), 16, "quarter={quarter}");
+    }
+}
+
+#[test]
+fn room_is_given_back_when_nothing_is_left() {
+    let (mut producer, mut consumer) = ring(1024);
+    for _ in 0..3 {
+        producer.try_send(&[7; 8]).expect("because there is room");
+        assert!(pop(&mut consumer).is_some());
+    }
+    assert_eq!(pop(&mut consumer), None);
+    assert_eq!(fill(&mut producer), 64);
+}
+
+/// What a ring touched goes back with it: no more stays than a few of the many rings.
+#[test]
+fn memory_goes_with_the_last_end() {
+    const RING_BYTES: usize = 16 << 20;
+    let resident_bytes = || {
+        let pages = std::fs::read_to_string("/proc/self/statm").expect("because this is Linux");
+        let pages = pages.split_whitespace().nth(1).and_then(|pages| pages.parse::<usize>().ok());
+        pages.expect("because it lists numbers") * 4096
+    };
+    let before = resident_bytes();
+    for _ in 0..24 {
+        drop(ring(RING_BYTES));
+    }
+    let more = resident_bytes().saturating_sub(before);
+    assert!(more < 12 * RING_BYTES, "{more} bytes stayed");
+}
+
 #[test]
 fn room_is_given_back_on_demand() {
     let wait = Meanwhile::default();

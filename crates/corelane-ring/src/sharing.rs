@@ -335,8 +335,7 @@ impl<T: Pod + Send, W: Wait> Consumer<T, W> {
 
     /// Tries every lane once, from the current one on, and stays where there was something.
     ///
-    /// A lane that another consumer was quicker on is left to it as long as there are others; only
-    /// when they have nothing it is insisted on.
+    /// A lane that another consumer was quicker on is insisted on only when no other has anything.
     fn visit<R>(&mut self, mut take: impl FnMut(&mut Self, bool) -> Result<R, Miss>) -> Option<R> {
         if !self.knows_every_lane() {
             self.learn_lanes();

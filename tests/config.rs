@@ -5,6 +5,7 @@
 use std::{fs, path::PathBuf, process::Command};
 
 use corelane_testkit::process::{Ended, Output, Place};
+use rustix::fs::{CWD, Mode, mkfifoat};
 use serde_json::Value;
 
 /// A folder for files, and a place whose runs begin there and know no settings of this user.
@@ -100,6 +101,27 @@ fn a_good_flow_is_counted() {
     let text = "flow.toml: good: 2 stages, 6 agents, 1 worker\n";
     let set = "check flow.toml --set agents.upper.count=5 --set topology.workers=1";
     assert_eq!(desk.good(set), text);
+}
+
+/// Wherever it is named; what a program hands over is read.
+#[test]
+fn a_pipe_in_the_place_of_a_file_is_refused_at_once() {
+    let desk = Desk::new();
+    let pipe = |name| mkfifoat(CWD, desk.path(name), Mode::RWXU).unwrap();
+    pipe("flow.toml");
+    let text = "corelane: error[CL-1031]: it is no regular file";
+    assert!(desk.bad("check flow.toml", 2).starts_with(text));
+    fs::remove_file(desk.path("flow.toml")).unwrap();
+    desk.write("flow.toml", FLOW);
+    let mut shell = desk.place.command("sh");
+    let script = "cat flow.toml | \"$0\" config check /dev/stdin";
+    shell.args(["-c", script, env!("CARGO_BIN_EXE_corelane")]);
+    shell.current_dir(desk.folder.path()).env("XDG_CONFIG_HOME", desk.path("user"));
+    let ended = desk.run(shell);
+    assert_eq!((ended.code(), ended.stderr.as_str()), (0, ""));
+    assert!(ended.stdout.starts_with("/dev/stdin: good: 2 stages"), "{}", ended.stdout);
+    pipe("corelane.toml");
+    assert!(desk.bad("check flow.toml", 2).starts_with(text));
 }
 
 #[test]

@@ -13,6 +13,9 @@ use corelane_testkit::process::{Ended, Output, Place, Running, Signal};
 use rustix::process::{Pid, kill_process};
 use serde_json::Value;
 
+#[path = "run/files.rs"]
+mod files;
+
 const FLOATING: [&str; 2] = ["--set", "placement.pin=false"];
 
 fn example(name: &str) -> PathBuf {
@@ -354,14 +357,21 @@ fn another_model_is_asked_with_lists() {
 }
 
 #[test]
-fn a_model_that_is_missing_ends_the_run_after_the_restart_budget() {
+fn a_model_that_cannot_be_read_is_told_once_and_starts_nothing() {
     let (place, folder) = (Place::new(), folder());
-    let flow = "version = 1\n[input]\ndigits = \"held-out\"\n[[agents]]\nname = \"a\"\n\
-                model = \"no-such.onnx\"\n[supervision]\nrestarts_max = 1\n";
-    let ended = run_text(&place, folder.path(), flow, &[]);
-    assert_eq!(ended.code(), 1, "{}", ended.stderr);
-    assert!(ended.stderr.contains("model cannot be read: no-such.onnx"), "{}", ended.stderr);
-    assert!(ended.stderr.contains("restart budget is spent"), "{}", ended.stderr);
+    let none = folder.path().join("none.onnx");
+    for (model, code) in [(none.as_path(), "CL-0731"), (folder.path(), "CL-0732")] {
+        let flow = format!(
+            "version = 1\n[input]\ndigits = \"held-out\"\n[[agents]]\nname = \"a\"\nmodel = {:?}\n",
+            model.display().to_string()
+        );
+        let ended = run_text(&place, folder.path(), &flow, &[]);
+        assert_eq!(ended.code(), 1, "{}", ended.stderr);
+        let told = format!("corelane: error[{code}]: model of stage a cannot be read: ");
+        assert!(ended.stderr.starts_with(&told), "{}", ended.stderr);
+        assert!(ended.stderr.contains(&format!("path={}", model.display())), "{}", ended.stderr);
+        assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
+    }
     place.assert_empty();
 }
 

@@ -16,10 +16,11 @@ pub(crate) fn set_version(version: &'static str) {
     let _ = VERSION.set(version);
 }
 
-/// A path that is no `-`, which would become a file of that name.
+/// A path that can be one: `-` would become a file of that name, and nothing is none.
 pub(crate) fn page_file(text: &str) -> Result<PathBuf, String> {
     match text {
         "-" => Err("a page and a graph go to a file; /dev/stdout is one".to_owned()),
+        "" => Err("a page and a graph need the name of a file".to_owned()),
         path => Ok(PathBuf::from(path)),
     }
 }

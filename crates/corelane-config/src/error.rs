@@ -52,6 +52,15 @@ pub enum Fault {
         /// The name that was given.
         path: PathBuf,
     },
+    /// The name is that of a pipe, a socket or a device.
+    #[error(
+        "it is no regular file, write the flow to one, or hand it over as /dev/stdin: path={}",
+        path.display()
+    )]
+    NoFile {
+        /// The name that was given.
+        path: PathBuf,
+    },
     /// The system does not let it be read.
     #[error(
         "the file cannot be read, look at its permissions: path={} reason={reason}",
@@ -289,6 +298,7 @@ impl Fault {
         match self {
             Self::NotFound { .. } => "CL-1001",
             Self::Folder { .. } => "CL-1002",
+            Self::NoFile { .. } => "CL-1031",
             Self::Unreadable { .. } => "CL-1003",
             Self::TooLarge { .. } => "CL-1004",
             Self::NotUtf8 { .. } => "CL-1005",

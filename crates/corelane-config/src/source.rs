@@ -74,16 +74,21 @@ impl Source {
     }
 }
 
-/// At most one byte more than the limit; a name that is no file is an error, and a pipe is read.
+/// At most one byte more than the limit. A pipe is read where it was handed over, under `/dev`;
+/// opening one that lies elsewhere would wait for its writer.
 fn bytes(path: &Path) -> Result<Vec<u8>, Fault> {
     let path_owned = path.to_owned();
+    let is_handed_over = path.starts_with("/dev") || path.starts_with("/proc");
     let mut bytes = Vec::new();
-    let result = fs::File::open(path).and_then(|file| {
-        if file.metadata()?.is_dir() {
-            return Err(ErrorKind::IsADirectory.into());
-        }
-        file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)
+    let result = fs::metadata(path).and_then(|found| match found.is_dir() {
+        true => Err(ErrorKind::IsADirectory.into()),
+        false => Ok(found.is_file() || is_handed_over),
     });
+    if matches!(result, Ok(false)) {
+        return Err(Fault::NoFile { path: path_owned });
+    }
+    let read = |_| fs::File::open(path)?.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes);
+    let result = result.and_then(read);
     match result {
         Ok(_) => Ok(bytes),
         Err(error) if [ErrorKind::NotFound, ErrorKind::NotADirectory].contains(&error.kind()) => {

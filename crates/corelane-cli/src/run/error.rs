@@ -2,6 +2,7 @@
 
 use std::{io, path::PathBuf};
 
+use corelane_infer::ModelError;
 use thiserror::Error;
 
 /// What is wrong with a run, apart from its settings and its agents.
@@ -13,15 +14,18 @@ pub(crate) enum RunError {
     /// The input cannot be read.
     #[error("input cannot be read from {place}: {source}: check the file, or name another")]
     Input { place: String, source: io::Error },
-    /// The output would overwrite the input.
-    #[error("output.file is the input itself: {}: name another file", .file.display())]
-    SameFile { file: PathBuf },
+    /// What is written would replace a file that the run itself uses.
+    #[error("{name} is {other} itself: {}: name another file", .file.display())]
+    SameFile { name: &'static str, other: String, file: PathBuf },
     /// Two documents would go to the standard output.
     #[error("--json and the answers both go to stdout: set output.file, or leave out --json")]
     JsonAmongAnswers,
     /// There are more agents than a fabric of this command has.
     #[error("the stages have {found} agents, a run has at most {max}: lower their counts")]
     TooManyAgents { found: u64, max: u64 },
+    /// A stage has no model.
+    #[error("model of stage {stage} cannot be read: {source}")]
+    Model { stage: String, source: ModelError },
 }
 
 impl RunError {
@@ -33,6 +37,7 @@ impl RunError {
             Self::SameFile { .. } => "CL-1152",
             Self::JsonAmongAnswers => "CL-1153",
             Self::TooManyAgents { .. } => "CL-1154",
+            Self::Model { source, .. } => source.code(),
         }
     }
 }

@@ -8,7 +8,9 @@ mod command;
 mod drive;
 mod engine;
 pub(crate) mod error;
+mod files;
 mod leash;
+mod output;
 mod pace;
 mod page;
 mod plan;
@@ -18,15 +20,11 @@ mod sink;
 mod source;
 mod work;
 
-use std::{
-    fs,
-    io::IsTerminal,
-    path::{Path, PathBuf},
-};
+use std::{io::IsTerminal, path::PathBuf};
 
 use anyhow::Context;
 use clap::Args;
-use corelane_config::{Config, Input, Lines};
+use corelane_config::Config;
 use corelane_report::Target;
 use corelane_topology::Role;
 use indicatif::ProgressBar;
@@ -48,6 +46,7 @@ use crate::{
 use drive::{Drive, Tally};
 use engine::Flow;
 use error::RunError;
+use output::OutputFile;
 use plan::{Layout, WorkerLayout};
 use sink::Sink;
 use source::Source;
@@ -77,12 +76,14 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
         Ok(loaded) => loaded.config,
         Err(exit) => return Ok(exit),
     };
-    if let Err(error) = check(&config, args.json) {
+    let report = args.report.as_ref().or(config.output.report.as_ref());
+    let checked = check(&config, args.json)
+        .and_then(|()| files::check_distinct(&config, &args.file, report.map(PathBuf::as_path)));
+    if let Err(error) = checked {
         eprintln!("corelane: error[{}]: {error}", error.code());
         return Ok(Exit::Usage);
     }
     // Looked at first: who cannot write the page need not wait for it.
-    let report = args.report.as_ref().or(config.output.report.as_ref());
     let target = report.map(|path| Target::prepare(path)).transpose()?;
     let interrupt = Interrupt::install().context("signals cannot be caught")?;
     match run_flow(args, &config, &interrupt) {
@@ -126,16 +127,6 @@ fn check(config: &Config, is_json: bool) -> Result<(), RunError> {
     if is_json && config.output.file.is_none() {
         return Err(RunError::JsonAmongAnswers);
     }
-    let input = match &config.input {
-        Input::Lines(Lines::File(file)) | Input::Follow { file, .. } => file.as_path(),
-        _ => Path::new("/dev/stdin"),
-    };
-    let same = |file: &Path| Some(fs::canonicalize(file).ok()? == fs::canonicalize(input).ok()?);
-    if let Some(file) = &config.output.file
-        && same(file) == Some(true)
-    {
-        return Err(RunError::SameFile { file: file.clone() });
-    }
     Layout::check(config)
 }
 
@@ -149,12 +140,17 @@ fn run_flow(args: &RunArgs, config: &Config, interrupt: &Interrupt) -> anyhow::R
         cpus: config.placement.cpus.as_ref(),
     };
     // Before anything is started: what is wrong with the files is told at once.
-    let mut sink = Sink::open(config.output.file.as_deref(), config.output.format)?;
+    files::check_readable(config)?;
+    let output = config.output.file.as_deref();
+    let output = output.map(|file| OutputFile::open(file, interrupt)).transpose()?;
     let machine = machine::look(&wanted, interrupt)?;
     let request = request(config, &layout, &machine)?;
     let mut fabric = Fabric::start(request, &machine, interrupt)?;
     let record_bytes_max = layout.record_bytes_max;
     let mut source = Source::start(&config.input, record_bytes_max, fabric.news())?;
+    // All has started: only now does an earlier result go.
+    interrupt.check()?;
+    let mut sink = Sink::open(output, config.output.format)?;
     let bar = bar(config, source.total);
     let mut drive = Drive {
         fabric: &mut fabric,

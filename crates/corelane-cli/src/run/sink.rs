@@ -1,15 +1,11 @@
 //! Where the answers go: a file or the standard output, as lines of text or objects of JSON.
 
-use std::{
-    fs::File,
-    io::{self, BufWriter, ErrorKind, Write},
-    path::Path,
-};
+use std::io::{self, BufWriter, ErrorKind, Write};
 
 use corelane_config::Format;
 use serde_json::{Value, json};
 
-use super::error::RunError;
+use super::{error::RunError, output::OutputFile};
 
 /// Writes items that passed.
 pub(super) struct Sink {
@@ -21,14 +17,13 @@ pub(super) struct Sink {
 }
 
 impl Sink {
-    /// Opens `file`, which is overwritten, or the standard output.
-    pub(super) fn open(file: Option<&Path>, format: Format) -> Result<Self, RunError> {
+    /// Begins `file`, which is emptied, or the standard output.
+    pub(super) fn open(file: Option<OutputFile>, format: Format) -> Result<Self, RunError> {
         let (out, place): (Box<dyn Write>, _) = match file {
             None => (Box::new(io::stdout()), "stdout".to_owned()),
             Some(file) => {
-                let place = file.display().to_string();
-                let open = |source| RunError::Output { place: place.clone(), source };
-                (Box::new(File::create(file).map_err(open)?), place)
+                let place = file.place();
+                (Box::new(file.begin()?), place)
             }
         };
         Ok(Self { out: BufWriter::new(out), place, format, is_closed: false })

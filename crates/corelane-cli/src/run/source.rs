@@ -128,11 +128,17 @@ impl Source {
             }
             Input::Lines(config::Lines::File(file)) => {
                 let place = file.display().to_string();
-                let open = |source| RunError::Input { place: place.clone(), source };
-                let opened = File::open(&file).map_err(open)?;
-                Box::new(move |outlet| read_lines(opened, &place, outlet))
+                // Here, for opening a pipe waits for its writer.
+                Box::new(move |outlet| {
+                    let open = |source| RunError::Input { place: place.clone(), source };
+                    read_lines(File::open(&file).map_err(open)?, &place, outlet)
+                })
             }
             Input::Follow { file, duration } => {
+                if !file.exists() {
+                    let file = file.display();
+                    eprintln!("corelane: {file} is not there yet, waiting for it");
+                }
                 let time = duration.map(|duration| duration.duration());
                 Box::new(move |outlet| follow::follow(&file, time, outlet))
             }

@@ -4,7 +4,7 @@
 //! An answer is one byte, the verdict, and the record that goes on. Work that may take long is done
 //! by a thread of its agent (`command`), for an agent never blocks its worker.
 
-use std::{cell::RefCell, fs, path::PathBuf, rc::Rc, sync::Arc, time::Duration};
+use std::{cell::RefCell, path::PathBuf, rc::Rc, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use corelane_agent::{
@@ -12,6 +12,7 @@ use corelane_agent::{
     process::{Leash, Tool},
 };
 use corelane_config::Each;
+use corelane_infer::{InferConfig, ModelSource};
 use corelane_plugin::ModelService;
 use corelane_topology::CpuSet;
 use corelane_transport::{Flags, Message};
@@ -101,7 +102,9 @@ fn maker(
             Box::new(move || quick(bytes_max, ModelWork { service: service.clone(), best: true }))
         }
         Work::Model(file) => {
-            let bytes = fs::read(&file)
+            let limit = InferConfig::default().model_bytes_max;
+            let bytes = ModelSource::Path(&file)
+                .read(limit)
                 .with_context(|| format!("model cannot be read: {}", file.display()))?;
             let service = load_model(&bytes)
                 .with_context(|| format!("model cannot be used: {}", file.display()))?;
@@ -295,6 +298,18 @@ mod tests {
         for record in [&b"[1,2,3]"[..], b"[1,\"two\"]", b"[1", b"short", b""] {
             assert!(scores.answer(record, &mut Vec::new()).is_err(), "{record:?}");
         }
+    }
+
+    /// It may go away between the look of the node and that of a worker.
+    #[test]
+    fn a_model_that_is_gone_is_told_with_its_code() {
+        let work = Work::Model("/nowhere/model.onnx".into());
+        let plan = WorkerPlan { stages: vec![(1, work)], record_bytes_max: 100 };
+        let plan = serde_json::to_string(&plan).unwrap();
+        let error = agents(&plan, &CpuSet::single(0)).err().expect("there is no such file");
+        let line = crate::codes::line(&error);
+        let told = "error[CL-0731]: model cannot be read: /nowhere/model.onnx: file is missing";
+        assert!(line.contains(told), "{line}");
     }
 
     #[test]

@@ -8,15 +8,18 @@
 //! A file that another takes the place of is read for one more look, so that a writer that still
 //! has it open can finish. A file that became shorter is read from its beginning; one that was
 //! emptied and grew beyond its old length between two looks cannot be told from one that grew.
+//! What has the name and is no regular file, such as a folder, counts as not there.
 
 use std::{
-    fs::{self, File, Metadata},
+    fs::{self, File, Metadata, OpenOptions},
     io::{self, ErrorKind, Read, Seek, SeekFrom},
-    os::unix::fs::MetadataExt,
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::Path,
     sync::atomic::Ordering,
     time::{Duration, Instant},
 };
+
+use rustix::{fs::OFlags, io::Errno};
 
 use super::{CHUNK, Entry, Outlet, lines::Lines};
 use crate::run::error::RunError;
@@ -86,11 +89,7 @@ impl<'a> Follower<'a> {
 
     /// Opens the file if there is one.
     fn open(&mut self) -> io::Result<()> {
-        match File::open(self.path) {
-            Ok(file) => (self.file, self.position) = (Some(file), 0),
-            Err(error) if error.kind() == ErrorKind::NotFound => self.file = None,
-            Err(error) => return Err(error),
-        }
+        (self.file, self.position) = (open_regular(self.path)?, 0);
         self.is_replaced = false;
         Ok(())
     }
@@ -115,7 +114,7 @@ impl<'a> Follower<'a> {
             self.position = file.seek(SeekFrom::Start(0))?;
             return Ok(true);
         }
-        let named = fs::metadata(self.path).ok();
+        let named = fs::metadata(self.path).ok().filter(Metadata::is_file);
         if named.as_ref().is_some_and(|named| is_same(named, &open)) {
             self.is_replaced = false;
         } else if !self.is_replaced {
@@ -131,6 +130,19 @@ impl<'a> Follower<'a> {
     }
 }
 
+/// Opens a regular file, if that is what has the name.
+fn open_regular(path: &Path) -> io::Result<Option<File>> {
+    // Without the flag, opening a pipe would wait for its writer.
+    let flags = OFlags::NONBLOCK.bits() as i32;
+    match OpenOptions::new().read(true).custom_flags(flags).open(path) {
+        Ok(file) => Ok(file.metadata()?.is_file().then_some(file)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        // A socket.
+        Err(error) if error.raw_os_error() == Some(Errno::NXIO.raw_os_error()) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 fn is_same(a: &Metadata, b: &Metadata) -> bool {
     (a.dev(), a.ino()) == (b.dev(), b.ino())
 }
@@ -138,6 +150,8 @@ fn is_same(a: &Metadata, b: &Metadata) -> bool {
 #[cfg(test)]
 mod tests {
     use std::io::Write;
+
+    use rustix::fs::{CWD, Mode, mkfifoat};
 
     use super::*;
 
@@ -213,9 +227,27 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_cannot_be_followed() {
+    fn a_folder_or_a_pipe_is_no_file_yet() {
         let folder = tempfile::tempdir().unwrap();
-        let mut follower = Follower::new(folder.path(), 100).unwrap();
-        assert!(follower.look(&mut Vec::new()).is_err());
+        let (path, old) = (folder.path().join("log"), folder.path().join("log.1"));
+        append(&path, "");
+        let mut follower = Follower::new(&path, 100).unwrap();
+        append(&path, "one\n");
+        fs::rename(&path, &old).unwrap();
+        fs::create_dir(&path).unwrap();
+        append(&old, "two\n");
+        assert_eq!(looked(&mut follower), ["one", "two"]);
+        assert_eq!(looked(&mut follower), [""; 0]);
+        fs::remove_dir(&path).unwrap();
+        append(&path, "three\n");
+        assert_eq!((looked(&mut follower), follower.rotations), (vec!["three".to_owned()], 1));
+        // The same when there was none before.
+        let pipe = folder.path().join("pipe");
+        mkfifoat(CWD, &pipe, Mode::RWXU).unwrap();
+        let mut follower = Follower::new(&pipe, 100).unwrap();
+        assert_eq!(looked(&mut follower), [""; 0]);
+        fs::remove_file(&pipe).unwrap();
+        append(&pipe, "four\n");
+        assert_eq!(looked(&mut follower), ["four"]);
     }
 }

@@ -2,6 +2,9 @@
 //!
 //! Every test has a place of its own and ends with a search for what was left there.
 
+#[path = "run/adverse.rs"]
+mod adverse;
+
 use std::{
     fs,
     io::Write,

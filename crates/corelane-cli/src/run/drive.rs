@@ -23,6 +23,7 @@ use crate::{
     fabric::Fabric,
     interrupt::{Interrupt, Interrupted},
 };
+    terminal,
 
 /// Longest sleep: between two looks at deadlines, and at the keyboard.
 const SLEEP_MAX: Duration = Duration::from_millis(50);
@@ -254,6 +255,6 @@ impl Drive<'_> {
 
     /// Says something without tearing the bar.
     fn say(&self, text: String) {
-        self.bar.suspend(|| eprintln!("corelane: {text}"));
+        self.bar.suspend(|| terminal::tell!("corelane: {text}"));
     }
 }

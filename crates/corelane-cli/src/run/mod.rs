@@ -78,7 +78,7 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
         Err(exit) => return Ok(exit),
     };
     if let Err(error) = check(&config, args.json) {
-        eprintln!("corelane: error[{}]: {error}", error.code());
+        terminal::tell!("corelane: error[{}]: {error}", error.code());
         return Ok(Exit::Usage);
     }
     // Looked at first: who cannot write the page need not wait for it.
@@ -87,9 +87,9 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     let interrupt = Interrupt::install().context("signals cannot be caught")?;
     match run_flow(args, &config, &interrupt) {
         Ok(record) => {
-            eprint!("{}", record.summary());
+            terminal::tell!("{}", record.summary().trim_end());
             for displaced in &record.degraded {
-                eprintln!("corelane: degraded: {displaced}");
+                terminal::tell!("corelane: degraded: {displaced}");
             }
             if args.json {
                 let document = serde_json::to_string_pretty(&record.document())?;
@@ -97,7 +97,7 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
             }
             if let Some(target) = &target {
                 target.write(&page::draw(&record).render())?;
-                eprintln!("corelane: page written to {}", target.path().display());
+                terminal::tell!("corelane: page written to {}", target.path().display());
             }
             Ok(match (record.signal, record.failed) {
                 (Some(signal), _) => Exit::Signal(signal),
@@ -113,11 +113,11 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
 /// The exit of a run that something ended before it had a record.
 fn ended_by(error: anyhow::Error) -> anyhow::Result<Exit> {
     if let Some(error) = error.downcast_ref::<RunError>() {
-        eprintln!("corelane: error[{}]: {error}", error.code());
+        terminal::tell!("corelane: error[{}]: {error}", error.code());
         return Ok(Exit::Failed);
     }
     let Interrupted(signal) = error.downcast()?;
-    eprintln!("corelane: interrupted, workers and routers are stopped");
+    terminal::tell!("corelane: interrupted, workers and routers are stopped");
     Ok(Exit::Signal(signal))
 }
 

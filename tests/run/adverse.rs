@@ -56,3 +56,18 @@ fn a_run_goes_on_without_its_stderr() {
     }
     place.assert_empty();
 }
+
+fn answers_in_json_stay_as_they_are() {
+    let (place, folder) = (Place::new(), folder());
+    let lines = ["12345678901234567890123", "9007199254740993.0", r#"{"a":1,"a":2}"#];
+    let flow = scripted(folder.path(), &(lines.join("\n") + "\nno json\n"), "line", "cat");
+    let ended = run_text(&place, folder.path(), &flow, &["output.format=json".to_owned()]);
+    let expected: String = lines
+        .into_iter()
+        .chain([r#""no json""#])
+        .enumerate()
+        .map(|(item, answer)| format!("{{\"answer\":{answer},\"item\":{item}}}\n"))
+        .collect();
+    assert_eq!((ended.code(), ended.stdout), (0, expected), "{}", ended.stderr);
+    place.assert_empty();
+}

@@ -88,7 +88,7 @@ fn the_digits_are_read_by_the_model() {
     for field in ["items", "answered"] {
         assert_eq!(document[field], 1797, "{document:#}");
     }
-    for field in ["failed", "dropped", "redelivered", "answers_suppressed"] {
+    for field in ["failed", "dropped", "abandoned", "redelivered", "answers_suppressed"] {
         assert_eq!(document[field], 0, "{document:#}");
     }
     let stage = &document["stages"][0];

@@ -2,6 +2,7 @@
 
 use super::*;
 
+/// Runs a command through a shell, as `"$@"`, to give it outputs of its own.
 fn in_shell(place: &Place, script: &str, command: &Command) -> Ended {
     let mut shell = place.command("sh");
     shell.args(["-c", script, "sh"]).arg(command.get_program()).args(command.get_args());
@@ -9,6 +10,14 @@ fn in_shell(place: &Place, script: &str, command: &Command) -> Ended {
     place.start(shell, Output::Pipes).wait()
 }
 
+/// The number before a word of the summary.
+fn counted(stderr: &str, what: &str) -> u64 {
+    let words: Vec<&str> = stderr.split([' ', ',', '\n']).filter(|word| !word.is_empty()).collect();
+    let at = words.iter().position(|word| *word == what);
+    at.map_or(0, |at| words[at - 1].parse().unwrap())
+}
+
+#[test]
 fn a_tool_that_writes_two_lines_for_one_gives_no_wrong_answer() {
     let (place, folder) = (Place::new(), folder());
     let flow = scripted(folder.path(), "a\nb\nc\nd\n", "stream", "exec sed -u p");
@@ -19,6 +28,7 @@ fn a_tool_that_writes_two_lines_for_one_gives_no_wrong_answer() {
     place.assert_empty();
 }
 
+#[test]
 fn what_tools_and_names_hold_cannot_command_the_terminal() {
     let (place, folder) = (Place::new(), folder());
     let script = r"printf '\033]0;pwn\007oh\n' >&2; exit 3";
@@ -33,6 +43,8 @@ fn what_tools_and_names_hold_cannot_command_the_terminal() {
     place.assert_empty();
 }
 
+/// What is told on stderr may be lost; items and exit codes are not.
+#[test]
 fn a_run_goes_on_without_its_stderr() {
     let (place, folder) = (Place::new(), folder());
     let flow = folder.path().join("flow.toml");
@@ -57,6 +69,55 @@ fn a_run_goes_on_without_its_stderr() {
     place.assert_empty();
 }
 
+#[test]
+fn a_signal_says_what_is_still_answered_and_abandons_the_rest() {
+    let (place, folder) = (Place::new(), folder());
+    let (started, go) = (folder.path().join("started"), folder.path().join("go"));
+    let script = format!(
+        "read n; mkdir -p {}/$n; until [ -e {} ]; do sleep 0.01; done; echo $n",
+        started.display(),
+        go.display()
+    );
+    let input: String = (0..100).map(|n| format!("{n}\n")).collect();
+    let flow = folder.path().join("flow.toml");
+    fs::write(&flow, scripted(folder.path(), &input, "line", &script)).unwrap();
+    let running = start(&place, &flow, &["limits.ask_timeout=60s".to_owned()]);
+    let at_work = || fs::read_dir(&started).map_or(0, Iterator::count);
+    running.wait_until("four tools", || (at_work() == 4).then_some(()));
+    running.signal(Signal::INT);
+    let told = "interrupted: 4 items are answered first; another signal (Ctrl-C) ends the run";
+    running.wait_until(told, || running.stderr_so_far().contains(told).then_some(()));
+    fs::write(&go, "").unwrap();
+    let ended = running.wait();
+    assert_eq!((ended.code(), ended.stdout.as_str()), (130, "0\n1\n2\n3\n"), "{}", ended.stderr);
+    let counts = "4 answered, 0 dropped, 0 failed, 96 abandoned\n";
+    assert!(ended.stderr.contains(counts), "{}", ended.stderr);
+    place.assert_empty();
+}
+
+#[test]
+fn when_the_reader_of_the_answers_goes_away_the_counts_add_up() {
+    let (place, folder) = (Place::new(), folder());
+    let input = folder.path().join("lines");
+    fs::write(&input, "a line that is long enough to fill a pipe\n".repeat(20_000)).unwrap();
+    let text = format!(
+        "version = 1\n[input]\nlines = {:?}\n[[agents]]\nname = \"all\"\nmatch = \"\"\n",
+        input.display().to_string()
+    );
+    let flow = folder.path().join("flow.toml");
+    fs::write(&flow, text).unwrap();
+    let script = "{ \"$@\"; echo code $? >&2; } | head -1";
+    let ended = in_shell(&place, script, &command(&place, &flow, &[]));
+    assert!(ended.stderr.contains("output: its reader went away"), "{}", ended.stderr);
+    assert!(ended.stderr.ends_with("code 0\n"), "{}", ended.stderr);
+    let count = |what| counted(&ended.stderr, what);
+    let left = count("answered") + count("dropped") + count("failed") + count("abandoned");
+    assert_eq!(count("items"), left, "{}", ended.stderr);
+    assert!(left > 0 && left < 20_000, "{}", ended.stderr);
+    place.assert_empty();
+}
+
+#[test]
 fn answers_in_json_stay_as_they_are() {
     let (place, folder) = (Place::new(), folder());
     let lines = ["12345678901234567890123", "9007199254740993.0", r#"{"a":1,"a":2}"#];

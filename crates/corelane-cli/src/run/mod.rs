@@ -191,6 +191,8 @@ fn run_flow(args: &RunArgs, config: &Config, interrupt: &Interrupt) -> anyhow::R
         answered: tally.answered,
         dropped: tally.dropped,
         failed: tally.failed,
+        abandoned: tally.abandoned,
+        is_reader_gone: sink.is_closed,
         pace: tally.pace,
         events: tally.events,
         redelivered: tally.redelivered,

@@ -18,11 +18,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{CHUNK, Entry, Outlet, lines::Lines};
+use super::{Entry, Outlet, lines::Lines};
 use crate::run::error::RunError;
 
 /// Time between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// Bytes that are read at once; few, because what was read when the time is over is still answered.
+const CHUNK: usize = 4 << 10;
 
 /// Follows `file` for `time`, or until the flow ends.
 ///

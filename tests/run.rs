@@ -2,6 +2,9 @@
 //!
 //! Every test has a place of its own and ends with a search for what was left there.
 
+#[path = "run/adverse.rs"]
+mod adverse;
+
 use std::{
     fs,
     io::Write,
@@ -88,7 +91,7 @@ fn the_digits_are_read_by_the_model() {
     for field in ["items", "answered"] {
         assert_eq!(document[field], 1797, "{document:#}");
     }
-    for field in ["failed", "dropped", "redelivered", "answers_suppressed"] {
+    for field in ["failed", "dropped", "abandoned", "redelivered", "answers_suppressed"] {
         assert_eq!(document[field], 0, "{document:#}");
     }
     let stage = &document["stages"][0];

@@ -106,6 +106,21 @@ fn a_full_disk_is_an_error_and_no_panic() {
 }
 
 #[test]
+fn a_full_stderr_changes_nothing() {
+    let (place, folder) = (Place::new(), tempfile::tempdir().unwrap());
+    let page = folder.path().join("page.html");
+    let line = format!(
+        "exec > /dev/null; \"$0\" demo --json --load-seconds 0.1 --report {} 2> /dev/full; \
+         code=$?; \"$0\" demo --agents 2 --workers 3 2> /dev/full; echo $code $? >&2",
+        page.display()
+    );
+    let (_, stderr) = shell(&place, &line);
+    assert!(["0 2\n", "5 2\n"].contains(&stderr.as_str()), "{stderr}");
+    assert!(page.exists());
+    place.assert_empty();
+}
+
+#[test]
 fn want_of_descriptors_is_told_with_its_remedy() {
     let place = Place::new();
     for descriptors in [9, 11] {

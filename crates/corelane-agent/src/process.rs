@@ -123,6 +123,17 @@ pub enum ToolError {
         /// What was to be asked.
         program: String,
     },
+    /// It wrote more than one line for a record, or wrote without being asked; it was killed.
+    #[error(
+        "{program}: wrote {found:?}, which nobody asked for: each = \"stream\" needs one line for \
+         each record, use each = \"line\""
+    )]
+    Unasked {
+        /// What was run.
+        program: String,
+        /// The beginning of what it wrote.
+        found: String,
+    },
     /// The system refused to carry its input or output.
     #[error("{program}: its input or output failed: {source}: raise the limits of this process")]
     Pipe {
@@ -145,6 +156,7 @@ impl ToolError {
             Self::TooLate { .. } => "CL-0655",
             Self::LineBreak { .. } => "CL-0656",
             Self::Pipe { .. } => "CL-0657",
+            Self::Unasked { .. } => "CL-0658",
         }
     }
 }
@@ -163,8 +175,8 @@ impl Tool {
     /// What a process that it forked writes after the tool itself has ended does not count.
     ///
     /// # Errors
-    /// - [`ToolError`]: a bullet per variant, but for [`ToolError::LineBreak`]; nothing is left
-    ///   running.
+    /// - [`ToolError`]: a bullet per variant, but for [`ToolError::LineBreak`] and
+    ///   [`ToolError::Unasked`]; nothing is left running.
     pub fn run(&self, record: &[u8]) -> Result<Vec<u8>, ToolError> {
         let mut child = Child::start(self)?;
         let end = child.feed_until_end(self, record)?;

@@ -30,7 +30,7 @@ pub(crate) fn run(args: &ExplainArgs) -> anyhow::Result<Exit> {
             Ok(Exit::Ok)
         }
         Err(error) => {
-            eprintln!("{}", crate::codes::line(&error.into()));
+            terminal::tell!("{}", crate::codes::line(&error.into()));
             Ok(Exit::Usage)
         }
     }

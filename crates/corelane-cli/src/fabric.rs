@@ -23,7 +23,7 @@ use corelane_shm::{
 use corelane_topology::{Role, pin_current_thread_to};
 use corelane_transport::{AgentId, EventCount, LaneShape};
 
-use crate::{error::CliError, interrupt::Interrupt, machine::Machine, placed};
+use crate::{error::CliError, interrupt::Interrupt, machine::Machine, placed, terminal};
 
 /// Address of the first agent; 0 stays free, so that a zeroed envelope reaches nobody.
 pub(crate) const AGENT_FIRST: u32 = 1;
@@ -135,7 +135,7 @@ impl Fabric {
                 Some(NodeEvent::Up { client, pid, .. }) => _ = self.note_up(client, pid),
                 // It died before the others were there; its next generation is waited for.
                 Some(NodeEvent::Down { client, .. }) => self.pids[client.0 as usize] = 0,
-                Some(NodeEvent::Refused { reason }) => eprintln!("corelane: {reason}"),
+                Some(NodeEvent::Refused { reason }) => terminal::tell!("corelane: {reason}"),
                 _ if started.elapsed() > patience => {
                     bail!(CliError::NotAttached { command, seconds: patience.as_secs() })
                 }

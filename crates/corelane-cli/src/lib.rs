@@ -3,6 +3,8 @@
 //! Data goes to stdout, progress and logs to stderr. It moves no message and starts no router:
 //! the crates below do.
 #![forbid(unsafe_code)]
+// These panic where stderr is full or closed: `terminal::tell` does not.
+#![deny(clippy::print_stderr)]
 
 mod assets;
 mod bench;
@@ -108,7 +110,7 @@ pub fn main(version: &'static str) -> ExitCode {
         Command::Config(args) => config::run(&args),
     };
     let exit = outcome.unwrap_or_else(|error| {
-        eprintln!("{}", codes::line(&error));
+        terminal::tell!("{}", codes::line(&error));
         Exit::Failed
     });
     exit.into()

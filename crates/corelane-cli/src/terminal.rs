@@ -44,6 +44,40 @@ pub(crate) fn write(text: &str) -> anyhow::Result<()> {
     }
 }
 
+/// Tells a line on stderr, as `format!` makes it.
+macro_rules! tell {
+    ($($text:tt)*) => { $crate::terminal::tell_line(&format!($($text)*)) };
+}
+pub(crate) use tell;
+
+/// Tells a line on stderr. What of it could command a terminal is replaced, since it may come from
+/// tools and names of files.
+pub(crate) fn tell_line(text: &str) {
+    tell_drawn(&line(text));
+}
+
+/// Writes a drawing to stderr. That is commentary: when it is lost, nothing else changes.
+pub(crate) fn tell_drawn(text: &str) {
+    let _ = anstream::stderr().lock().write_all(text.as_bytes());
+}
+
+/// The text as a line that commands no terminal.
+fn line(text: &str) -> String {
+    text.chars().map(harmless).chain(['\n']).collect()
+}
+
+/// A character in place of one that moves, colours or reverses what is shown.
+fn harmless(c: char) -> char {
+    match c {
+        '\n' | '\t' => c,
+        '\0'..' ' => char::from_u32('\u{2400}' as u32 + c as u32).unwrap_or('\u{fffd}'),
+        '\x7f' => '\u{2421}',
+        '\u{80}'..='\u{9f}' => '\u{fffd}',
+        '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '\u{fffd}',
+        _ => c,
+    }
+}
+
 /// A bar on stderr, drawn only on a terminal and only when it is told of progress: no thread of
 /// its own ever wakes on a measured core.
 pub(crate) fn bar(length: u64, what: &'static str) -> ProgressBar {
@@ -91,6 +125,13 @@ fn visible_width(text: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_told_commands_no_terminal() {
+        assert_eq!(line("plain äö\t1"), "plain äö\t1\n");
+        assert_eq!(line("\x1b]0;pwn\x07\r\x7f"), "\u{241b}]0;pwn\u{2407}\u{240d}\u{2421}\n");
+        assert_eq!(line("\u{9b}2J\u{202e}a"), "\u{fffd}2J\u{fffd}a\n");
+    }
 
     #[test]
     fn lines_are_wrapped_at_spaces_and_keep_their_indentation() {

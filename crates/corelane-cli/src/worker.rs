@@ -22,7 +22,7 @@ use corelane_topology::{CpuSet, PinError, Role, allowed_cpus, pin_current_thread
 use corelane_transport::WaitPolicy;
 use rustix::process::set_parent_process_death_signal;
 
-use crate::{Exit, demo, error::CliError, machine::Machine, run};
+use crate::{Exit, demo, error::CliError, machine::Machine, run, terminal};
 
 /// Exit code of a worker whose node is gone.
 const NODE_GONE: i32 = 1;
@@ -109,7 +109,7 @@ pub(crate) fn work(args: &WorkerArgs) -> anyhow::Result<Exit> {
 fn pin(cpus: &CpuSet) -> anyhow::Result<()> {
     match pin_current_thread_to(cpus) {
         Err(error @ PinError::NotAllowed { .. }) if cpus.iter().all(is_there) => {
-            eprintln!("corelane: worker is not pinned, and floats: {error}");
+            terminal::tell!("corelane: worker is not pinned, and floats: {error}");
             Ok(())
         }
         pinned => pinned.context("worker cannot be pinned"),

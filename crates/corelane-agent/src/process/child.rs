@@ -33,6 +33,8 @@ pub(super) struct Child {
     /// What it wrote and nobody has taken yet.
     pub(super) stdout: Vec<u8>,
     stderr: Vec<u8>,
+    /// It has taken something in since this was last set to false.
+    pub(super) is_fed: bool,
     is_reaped: bool,
 }
 
@@ -74,7 +76,8 @@ impl Child {
         };
         let (stdin, out, err) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let (stdout, stderr) = (Vec::new(), Vec::new());
-        let child = Self { child, pidfd, stdin, out, err, stdout, stderr, is_reaped: false };
+        let (is_fed, is_reaped) = (false, false);
+        let child = Self { child, pidfd, stdin, out, err, stdout, stderr, is_fed, is_reaped };
         child.unblock().map_err(|source| tool.pipe_error(source))?;
         Ok(child)
     }
@@ -120,9 +123,7 @@ impl Child {
         // Before the wait: one that never stops writing is never waited for.
         let is_late = Instant::now() >= deadline;
         let is_ready = self.wait(!rest.is_empty(), deadline).map_err(broken)?;
-        // Looked at before reading: what it wrote before its end is in the pipes by now.
-        let has_ended = self.pidfd.wait_exit(Some(Duration::ZERO));
-        let has_ended = has_ended.map_err(|error| broken(io::Error::other(error)))?;
+        let has_ended = self.has_ended().map_err(broken)?;
         if !has_ended && (is_late || !is_ready) {
             let (program, deadline) = (tool.name(), tool.deadline);
             let stderr = self.stderr_text();
@@ -137,6 +138,29 @@ impl Child {
         }
         self.read(tool.output_bytes_max).map_err(broken)?;
         Ok(if has_ended { Woke::Ended } else { Woke::Moved })
+    }
+
+    /// Waits for output until then, and takes in what is there; with a time that is over it does
+    /// not wait.
+    pub(super) fn look(&mut self, max: usize, until: Instant) -> io::Result<Woke> {
+        loop {
+            let is_over = !self.wait(false, until)? || Instant::now() >= until;
+            let has_ended = self.has_ended()?;
+            if has_ended {
+                self.kill_group();
+            }
+            self.read(max)?;
+            match has_ended {
+                true => return Ok(Woke::Ended),
+                false if is_over || !self.stdout.is_empty() => return Ok(Woke::Moved),
+                false => {}
+            }
+        }
+    }
+
+    /// To be looked at before reading: what it wrote before its end is in the pipes by then.
+    fn has_ended(&self) -> io::Result<bool> {
+        self.pidfd.wait_exit(Some(Duration::ZERO)).map_err(io::Error::other)
     }
 
     /// False when the deadline has passed.
@@ -166,7 +190,7 @@ impl Child {
             return Ok(());
         };
         match stdin.write(rest) {
-            Ok(count) => *rest = &rest[count..],
+            Ok(count) => (*rest, self.is_fed) = (&rest[count..], true),
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
             // It wants no more input; that is its right.
             Err(error) if error.kind() == ErrorKind::BrokenPipe => {

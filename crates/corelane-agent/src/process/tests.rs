@@ -151,10 +151,53 @@ fn a_conversation_is_one_process() {
 
 #[test]
 fn a_conversation_that_broke_off_begins_again() {
-    let mut tool = Conversation::new(sh("read line; echo $line; exit 3"));
+    // The second record is the last one, and is not answered.
+    let mut tool = Conversation::new(sh("read line; echo $line; read line; exit 3"));
     assert_eq!(tool.ask(b"one").unwrap(), b"one");
     let error = tool.ask(b"two").unwrap_err();
     assert!(matches!(error, ToolError::Ended { end: End::Code(3), .. }), "{error}");
+    assert_eq!(tool.ask(b"three").unwrap(), b"three");
+}
+
+#[test]
+fn a_tool_that_ended_between_two_records_costs_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("pid");
+    let script = format!("read line; echo $$ > {}; echo $line; exit 3", file.display());
+    let mut tool = Conversation::new(sh(&script));
+    for record in [&b"one"[..], b"two", b"three"] {
+        assert_eq!(tool.ask(record).unwrap(), record);
+        await_gone(&file);
+    }
+}
+
+/// Whether the tool says too much before, with or after its answer, no line of it is an answer to
+/// another record.
+#[test]
+fn what_nobody_asked_for_is_an_error_and_never_an_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let (ready, file) = (folder.path().join("ready"), folder.path().join("pid"));
+    let greeting = "echo welcome; while read line; do echo $line; done";
+    for talker in [tool("sed", &["-u", "p"]), sh(greeting), sh("read line; echo a; printf b")] {
+        let error = Conversation::new(talker).ask(b"one").unwrap_err();
+        assert!(matches!(error, ToolError::Unasked { .. }), "{error}");
+        assert_eq!(error.code(), "CL-0658");
+    }
+    let late = format!(
+        "read line; echo $line; until [ -e {} ]; do :; done; echo $$ > {}; echo more; exit",
+        ready.display(),
+        file.display()
+    );
+    let mut tool = Conversation::new(sh(&late));
+    assert_eq!(tool.ask(b"one").unwrap(), b"one");
+    fs::write(&ready, "").unwrap();
+    while !fs::read_to_string(&file).is_ok_and(|pid| pid.ends_with('\n')) {
+        std::thread::yield_now();
+    }
+    await_gone(&file);
+    let error = tool.ask(b"two").unwrap_err();
+    assert!(matches!(&error, ToolError::Unasked { found, .. } if found == "more"), "{error}");
+    fs::remove_file(&ready).unwrap();
     assert_eq!(tool.ask(b"three").unwrap(), b"three");
 }
 

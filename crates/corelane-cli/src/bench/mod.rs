@@ -31,7 +31,7 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<Exit> {
     let mut suite = match Suite::new(args.options(cpus.len())) {
         Ok(suite) => suite,
         Err(SuiteError::Options(error)) => {
-            eprintln!("{}", codes::line(&error.into()));
+            terminal::tell!("{}", codes::line(&error.into()));
             return Ok(Exit::Usage);
         }
         Err(error) => return Err(error.into()),
@@ -46,7 +46,7 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<Exit> {
         Ok(report) => report,
         Err(RunError::Interrupted) => return interrupted(&interrupt),
         Err(error @ (RunError::Busy { .. } | RunError::Noisy { .. })) => {
-            eprintln!("{}", codes::line(&error.into()));
+            terminal::tell!("{}", codes::line(&error.into()));
             return Ok(Exit::Unavailable);
         }
         Err(error) => return Err(error.into()),
@@ -97,7 +97,7 @@ fn interrupted(interrupt: &Interrupt) -> anyhow::Result<Exit> {
         Ok(()) => Ok(Exit::Failed),
         Err(error) => {
             let Interrupted(signal) = error.downcast()?;
-            eprintln!("corelane: interrupted, nothing was kept");
+            terminal::tell!("corelane: interrupted, nothing was kept");
             Ok(Exit::Signal(signal))
         }
     }
@@ -130,7 +130,7 @@ fn judge(report: &Report, before: &Report, args: &RunArgs) -> anyhow::Result<Exi
         text += &format!("- {remark}\n");
     }
     match args.json {
-        true => eprint!("{}", text.trim_start()),
+        true => terminal::tell!("{}", text.trim()),
         false => terminal::write(&terminal::fit(&text))?,
     }
     match comparison.regressions.is_empty() {

@@ -8,7 +8,7 @@ use std::{
 
 use thiserror::Error;
 
-use crate::Exit;
+use crate::{Exit, terminal};
 
 /// Why there is no default file.
 #[derive(Debug, Error)]
@@ -45,10 +45,10 @@ pub(super) fn write(path: &Path) -> anyhow::Result<Exit> {
     if let Err(error) = create(path) {
         let source = std::error::Error::source(&error);
         let reason = source.map(|source| format!(": {source}")).unwrap_or_default();
-        anstream::eprintln!("corelane: error[{}]: {error}{reason}", error.code());
+        terminal::tell!("corelane: error[{}]: {error}{reason}", error.code());
         return Ok(Exit::Failed);
     }
-    anstream::eprintln!("{0}: written; check it with: corelane config check {0}", path.display());
+    terminal::tell!("{0}: written; check it with: corelane config check {0}", path.display());
     Ok(Exit::Ok)
 }
 

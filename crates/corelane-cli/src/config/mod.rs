@@ -94,7 +94,7 @@ pub(crate) fn load(file: PathBuf, set: &SetArgs) -> Result<Loaded, Exit> {
 
 /// Tells every mistake.
 fn refuse(error: &ConfigError) -> Exit {
-    anstream::eprint!("{}", draw::mistakes(error));
+    terminal::tell_drawn(&draw::mistakes(error));
     Exit::Usage
 }
 

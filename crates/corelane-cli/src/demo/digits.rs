@@ -284,7 +284,7 @@ impl<'d> Pass<'d> {
                         trail.down(undelivered);
                     }
                 }
-                (NodeEvent::Refused { reason }, _) => eprintln!("corelane: {reason}"),
+                (NodeEvent::Refused { reason }, _) => terminal::tell!("corelane: {reason}"),
                 (NodeEvent::Down { client, reason, .. }, _) => {
                     bail!(CliError::WorkerEnded { worker: client.0, reason: reason.to_string() })
                 }

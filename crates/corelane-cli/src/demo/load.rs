@@ -249,7 +249,7 @@ fn disturbed(event: NodeEvent) -> anyhow::Result<()> {
         NodeEvent::Down { client, reason, .. } => {
             bail!(CliError::EndedInLoad { worker: client.0, reason: reason.to_string() })
         }
-        NodeEvent::Refused { reason } => eprintln!("corelane: {reason}"),
+        NodeEvent::Refused { reason } => terminal::tell!("corelane: {reason}"),
         _ => {}
     }
     Ok(())

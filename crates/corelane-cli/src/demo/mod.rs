@@ -142,7 +142,7 @@ fn request(args: &DemoArgs, socket: PathBuf, machine: &Machine) -> anyhow::Resul
 /// Runs the demo.
 pub(crate) fn run(args: &DemoArgs) -> anyhow::Result<Exit> {
     if let Err(error) = args.check() {
-        eprintln!("{}", codes::line(&error.into()));
+        terminal::tell!("{}", codes::line(&error.into()));
         return Ok(Exit::Usage);
     }
     let interrupt = Interrupt::install().map_err(CliError::Signals)?;
@@ -155,10 +155,10 @@ pub(crate) fn run(args: &DemoArgs) -> anyhow::Result<Exit> {
             }
             let broken = report.broken();
             for promise in &broken {
-                eprintln!("corelane: did not hold: {promise}");
+                terminal::tell!("corelane: did not hold: {promise}");
             }
             for displaced in &report.degraded {
-                eprintln!("corelane: degraded: {displaced}");
+                terminal::tell!("corelane: degraded: {displaced}");
             }
             Ok(match (broken.is_empty(), report.degraded.is_empty()) {
                 (false, _) => Exit::CheckFailed,
@@ -168,7 +168,7 @@ pub(crate) fn run(args: &DemoArgs) -> anyhow::Result<Exit> {
         }
         Err(error) => {
             let Interrupted(signal) = error.downcast()?;
-            eprintln!("corelane: interrupted, workers and routers are stopped");
+            terminal::tell!("corelane: interrupted, workers and routers are stopped");
             Ok(Exit::Signal(signal))
         }
     }

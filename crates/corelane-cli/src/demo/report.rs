@@ -253,7 +253,7 @@ impl Section {
         match self.is_shown {
             true => terminal::write(&format!("page: {}\n", path.display())),
             false => {
-                eprintln!("corelane: page written to {}", path.display());
+                terminal::tell!("corelane: page written to {}", path.display());
                 Ok(())
             }
         }

@@ -1,7 +1,8 @@
 //! The loop of a run: carries what the engine says between source, agents and sink.
 //!
-//! It never waits for one of them while another has something. A signal ends the input; what is in
-//! flight by then is answered and written. The second signal ends the process at once.
+//! It never waits for one of them while another has something. A signal ends the input; what was
+//! asked by then is answered and written, the rest abandoned. The second signal ends the process at
+//! once.
 
 use std::time::{Duration, Instant};
 
@@ -22,6 +23,7 @@ use super::{
 use crate::{
     fabric::Fabric,
     interrupt::{Interrupt, Interrupted},
+    terminal,
 };
 
 /// Longest sleep: between two looks at deadlines, and at the keyboard.
@@ -52,6 +54,7 @@ pub(super) struct Tally {
     pub(super) answered: u64,
     pub(super) dropped: u64,
     pub(super) failed: u64,
+    pub(super) abandoned: u64,
     pub(super) pace: Pace,
     pub(super) events: Vec<RunEvent>,
     pub(super) redelivered: u64,
@@ -68,6 +71,7 @@ impl Tally {
             answered: 0,
             dropped: 0,
             failed: 0,
+            abandoned: 0,
             pace: Pace::default(),
             events: Vec::new(),
             redelivered: 0,
@@ -90,6 +94,8 @@ impl Drive<'_> {
             self.obey_signals()?;
             if self.sink.is_closed {
                 // Nobody reads the answers: nothing is left to do.
+                let Tally { items, answered, dropped, failed, .. } = self.tally;
+                self.tally.abandoned = items - answered - dropped - failed;
                 return Ok(());
             }
             let events_seen = self.fabric.events_seen();
@@ -119,6 +125,13 @@ impl Drive<'_> {
             let Interrupted(signal) = error.downcast()?;
             self.tally.signal = Some(signal);
             self.source.stop();
+            match self.flow.abandon_unasked() {
+                0 => {}
+                left => self.say(format!(
+                    "interrupted: {left} items are answered first; another signal (Ctrl-C) ends \
+                     the run at once"
+                )),
+            }
         }
         Ok(())
     }
@@ -227,8 +240,11 @@ impl Drive<'_> {
         let mut has_left = false;
         while let Some(Done { item, outcome }) = self.flow.next_done() {
             has_left = true;
-            self.tally.pace.count(self.tally.started.elapsed());
+            if outcome != Outcome::Abandoned {
+                self.tally.pace.count(self.tally.started.elapsed());
+            }
             match outcome {
+                Outcome::Abandoned => self.tally.abandoned += 1,
                 Outcome::Passed(record) => {
                     self.tally.answered += 1;
                     self.sink.write(item, &record)?;
@@ -254,6 +270,6 @@ impl Drive<'_> {
 
     /// Says something without tearing the bar.
     fn say(&self, text: String) {
-        self.bar.suspend(|| eprintln!("corelane: {text}"));
+        self.bar.suspend(|| terminal::tell!("corelane: {text}"));
     }
 }

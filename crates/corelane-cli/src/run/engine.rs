@@ -5,7 +5,7 @@
 //! that are done out with [`Flow::next_done`].
 //!
 //! # Invariants
-//! - **FL-1** An admitted item ends in exactly one of passed, dropped and failed.
+//! - **FL-1** An admitted item ends in exactly one of passed, dropped, failed and abandoned.
 //! - **FL-2** Items leave in the order in which they were admitted.
 //! - **FL-3** At most `open_max` items are asked at once, and each of at most one agent.
 //! - **FL-4** At most [`WINDOW`] times `open_max` items are in flight.
@@ -79,6 +79,8 @@ pub(super) enum Outcome {
         /// The reason, for people.
         reason: String,
     },
+    /// Nobody was asked about it when the flow was to end.
+    Abandoned,
 }
 
 #[derive(Debug)]
@@ -254,6 +256,23 @@ impl Flow {
             entry.state = State::Ready;
             self.stages[stage].again.push_back(item);
         }
+    }
+
+    /// Gives up the items that nobody was asked about, because the flow is to end. How many others
+    /// are not done yet.
+    pub(super) fn abandon_unasked(&mut self) -> usize {
+        self.stages[0].ready.clear();
+        let mut left = 0;
+        for item in &mut self.items {
+            match item.state {
+                State::Ready if (item.stage, item.asks) == (0, 0) => {
+                    item.state = State::Done(Outcome::Abandoned);
+                }
+                State::Ready | State::Asked(_) => left += 1,
+                State::Done(_) => {}
+            }
+        }
+        left
     }
 
     /// The next item that leaves, in the order of admission (FL-2).

@@ -87,6 +87,29 @@ fn no_more_is_open_and_in_flight_than_allowed() {
     assert_eq!(ask(&mut flow), Some((2, 0, 1)));
 }
 
+/// At a stage in order and at one that takes turns.
+#[test]
+fn only_what_was_asked_goes_on_when_the_rest_is_abandoned() {
+    for choice in [TURNS, Choice::Series] {
+        let mut flow = Flow::new(vec![stage(&[1], choice), stage(&[2], choice)], 3);
+        (0..5).for_each(|item| flow.admit(vec![item]));
+        flow.admit_failed("too long".to_owned());
+        (0..3).for_each(|_| _ = ask(&mut flow));
+        flow.answered(0, Verdict::Pass(b"a"));
+        flow.expired(1);
+        flow.answered(2, Verdict::Drop);
+        assert_eq!(flow.abandon_unasked(), 2, "0 at the second stage, 1 once more at the first");
+        assert_eq!((ask(&mut flow), ask(&mut flow)), (Some((0, 1, 2)), Some((1, 0, 1))));
+        assert_eq!(ask(&mut flow), None);
+        flow.answered(0, Verdict::Drop);
+        flow.answered(1, Verdict::Drop);
+        let outcomes: Vec<_> = std::iter::from_fn(|| Some(flow.next_done()?.outcome)).collect();
+        assert_eq!(outcomes[..3], [const { Outcome::Dropped }; 3]);
+        assert_eq!(outcomes[3..5], [const { Outcome::Abandoned }; 2]);
+        assert!(outcomes.len() == 6 && flow.is_empty());
+    }
+}
+
 #[test]
 fn a_series_keeps_its_agent_and_its_order() {
     let stages = vec![stage(&[1, 2, 3], TURNS), stage(&[8, 9], Choice::Series)];

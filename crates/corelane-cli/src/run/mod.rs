@@ -80,7 +80,7 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     let checked = check(&config, args.json)
         .and_then(|()| files::check_distinct(&config, &args.file, report.map(PathBuf::as_path)));
     if let Err(error) = checked {
-        eprintln!("corelane: error[{}]: {error}", error.code());
+        terminal::tell!("corelane: error[{}]: {error}", error.code());
         return Ok(Exit::Usage);
     }
     // Looked at first: who cannot write the page need not wait for it.
@@ -88,9 +88,9 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     let interrupt = Interrupt::install().context("signals cannot be caught")?;
     match run_flow(args, &config, &interrupt) {
         Ok(record) => {
-            eprint!("{}", record.summary());
+            terminal::tell!("{}", record.summary().trim_end());
             for displaced in &record.degraded {
-                eprintln!("corelane: degraded: {displaced}");
+                terminal::tell!("corelane: degraded: {displaced}");
             }
             if args.json {
                 let document = serde_json::to_string_pretty(&record.document())?;
@@ -98,7 +98,7 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
             }
             if let Some(target) = &target {
                 target.write(&page::draw(&record).render())?;
-                eprintln!("corelane: page written to {}", target.path().display());
+                terminal::tell!("corelane: page written to {}", target.path().display());
             }
             Ok(match (record.signal, record.failed) {
                 (Some(signal), _) => Exit::Signal(signal),
@@ -114,11 +114,11 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
 /// The exit of a run that something ended before it had a record.
 fn ended_by(error: anyhow::Error) -> anyhow::Result<Exit> {
     if let Some(error) = error.downcast_ref::<RunError>() {
-        eprintln!("corelane: error[{}]: {error}", error.code());
+        terminal::tell!("corelane: error[{}]: {error}", error.code());
         return Ok(Exit::Failed);
     }
     let Interrupted(signal) = error.downcast()?;
-    eprintln!("corelane: interrupted, workers and routers are stopped");
+    terminal::tell!("corelane: interrupted, workers and routers are stopped");
     Ok(Exit::Signal(signal))
 }
 
@@ -187,6 +187,8 @@ fn run_flow(args: &RunArgs, config: &Config, interrupt: &Interrupt) -> anyhow::R
         answered: tally.answered,
         dropped: tally.dropped,
         failed: tally.failed,
+        abandoned: tally.abandoned,
+        is_reader_gone: sink.is_closed,
         pace: tally.pace,
         events: tally.events,
         redelivered: tally.redelivered,

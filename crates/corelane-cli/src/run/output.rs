@@ -18,7 +18,7 @@ use rustix::{
 };
 
 use super::error::RunError;
-use crate::interrupt::Interrupt;
+use crate::{interrupt::Interrupt, terminal};
 
 /// Between two looks for the reader of a pipe.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -42,7 +42,7 @@ impl OutputFile {
                 Err(error) if has_no_reader(path, &error) => {
                     if !is_told {
                         let path = path.display();
-                        eprintln!("corelane: {path} has no reader yet, waiting for one");
+                        terminal::tell!("corelane: {path} has no reader yet, waiting for one");
                         is_told = true;
                     }
                     thread::sleep(LOOK_EVERY);

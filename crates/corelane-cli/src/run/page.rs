@@ -39,14 +39,13 @@ pub(super) fn draw(record: &RunRecord) -> Page {
 }
 
 fn summary(record: &RunRecord) -> Summary {
-    let RunRecord { items, answered, dropped, failed, redelivered, .. } = record;
-    let left = answered + dropped + failed;
-    // A reader of the answers that goes away leaves items behind.
-    let is_whole = if left == *items { Outcome::Held } else { Outcome::Broken };
+    let RunRecord { items, answered, dropped, failed, abandoned, redelivered, .. } = record;
+    let counted = answered + dropped + failed + abandoned;
+    let is_whole = if counted == *items { Outcome::Held } else { Outcome::Broken };
     let failures = if *failed == 0 { Outcome::Held } else { Outcome::Broken };
     let mut summary = Summary::default()
         .verdict(Verdict::new(failures, "no item failed"))
-        .verdict(Verdict::new(is_whole, "every item that was taken in left again"))
+        .verdict(Verdict::new(is_whole, "every item that was taken in is accounted for"))
         .figure(Figure::new("Items", format!("{}/s", short(record.items_per_s()))).note(format!(
             "{} in {}",
             count(*items),
@@ -55,6 +54,11 @@ fn summary(record: &RunRecord) -> Summary {
         .figure(Figure::new("Answered", count(*answered)).note("passed every stage"))
         .figure(Figure::new("Dropped", count(*dropped)).note("a stage let them through no further"))
         .figure(Figure::new("Failed", count(*failed)).note("nothing could be done with them"));
+    if *abandoned > 0 {
+        summary = summary.figure(
+            Figure::new("Abandoned", count(*abandoned)).note("given up when the run ended early"),
+        );
+    }
     for stage in record.stages.iter().filter(|stage| !stage.waited_ns.is_empty()) {
         let at = |quantile| nanoseconds(stage.waited_ns.value_at_quantile(quantile) as f64);
         summary = summary.figure(

@@ -3,42 +3,55 @@
 //! Three forms: an object of JSON with a number `value` and a name `series`, a name and a number
 //! separated by a blank, or a number alone, whose series has no name.
 
-use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
+
+/// The fields of an object, each as it was written.
+pub(super) type Fields = BTreeMap<String, Box<RawValue>>;
 
 /// A number of a series, and the object it came in.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub(super) struct Reading {
     pub(super) series: String,
     pub(super) value: f64,
     /// All that the record said.
-    pub(super) fields: Map<String, Value>,
+    pub(super) fields: Fields,
 }
 
 impl Reading {
     /// Reads a record; the text of the error says what it should look like.
     pub(super) fn parse(record: &[u8]) -> Result<Self, String> {
-        let refuse = || {
+        let refuse = |due| {
             let found: String = String::from_utf8_lossy(record).chars().take(40).collect();
             format!(
-                "found {found:?} where a reading was due: write {{\"series\":\"name\",\
+                "found {found:?} where {due} was due: write {{\"series\":\"name\",\
                  \"value\":1.5}}, name 1.5, or 1.5"
             )
         };
-        let text = std::str::from_utf8(record).map_err(|_| refuse())?.trim();
-        let (series, value, mut fields) = match serde_json::from_str(text) {
-            Ok(Value::Object(fields)) => {
-                let series = fields.get("series").and_then(Value::as_str).unwrap_or("").to_owned();
-                (series, fields.get("value").and_then(Value::as_f64), fields)
+        let text = std::str::from_utf8(record).map_err(|_| refuse("a reading"))?.trim();
+        // What goes on is one line; within a text of JSON there is no line break.
+        let object = serde_json::from_str::<Fields>(&text.replace(['\n', '\r'], " "));
+        let (series, value, mut fields) = match object {
+            Ok(fields) => {
+                let series = fields.get("series").map(|raw| serde_json::from_str(raw.get()));
+                let series = series.transpose().map_err(|_| refuse("a name as series"))?;
+                let value = fields.get("value").map_or("", |raw| raw.get()).to_owned();
+                (series.unwrap_or_default(), value, fields)
             }
-            _ => {
+            Err(_) => {
                 let (series, value) = text.rsplit_once([' ', '\t']).unwrap_or(("", text));
-                (series.trim().to_owned(), value.parse().ok(), Map::new())
+                (series.trim().to_owned(), value.to_owned(), Fields::new())
             }
         };
-        let value = value.filter(|value| value.is_finite()).ok_or_else(refuse)?;
-        fields.insert("series".to_owned(), series.clone().into());
-        fields.insert("value".to_owned(), value.into());
-        Ok(Self { series, value, fields })
+        let number = value.parse().ok().filter(|value: &f64| value.is_finite());
+        let number = number.ok_or_else(|| refuse("a reading"))?;
+        // As it came, unless JSON writes it in another way.
+        let value = RawValue::from_string(value).unwrap_or_else(|_| raw(number));
+        fields.insert("series".to_owned(), raw(&series));
+        fields.insert("value".to_owned(), value);
+        Ok(Self { series, value: number, fields })
     }
 
     /// A number that is the same for all records of a series; for what is no reading too.
@@ -47,6 +60,11 @@ impl Reading {
         let fold = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
         series.as_bytes().iter().fold(0xcbf2_9ce4_8422_2325, fold)
     }
+}
+
+/// A name or a number as a field; infinity, which JSON does not know, as null.
+pub(super) fn raw(value: impl Serialize) -> Box<RawValue> {
+    to_raw_value(&value).expect("because names and numbers can be written")
 }
 
 #[cfg(test)]
@@ -66,7 +84,31 @@ mod tests {
             assert_eq!((reading.series.as_str(), reading.value), (series, value), "{text}");
         }
         let kept = Reading::parse(br#"{"series":"cpu","value":0.5,"t_ms":3}"#).unwrap();
-        assert_eq!(kept.fields["t_ms"], 3);
+        assert_eq!(kept.fields["t_ms"].get(), "3");
+    }
+
+    #[test]
+    fn a_value_stays_as_it_came() {
+        for (text, value) in [
+            ("cpu 12345678901234567", "12345678901234567"),
+            (r#"{"series":"cpu","value":12345678901234567890123}"#, "12345678901234567890123"),
+            (r#"{"series":"cpu","value":1.50}"#, "1.50"),
+            ("cpu +.5", "0.5"),
+        ] {
+            let reading = Reading::parse(text.as_bytes()).unwrap();
+            assert_eq!(reading.fields["value"].get(), value, "{text}");
+        }
+        let nested = Reading::parse(b"{\"value\":1,\n\"more\":[1,\n2]}").unwrap();
+        assert_eq!(nested.fields["more"].get(), "[1, 2]");
+    }
+
+    #[test]
+    fn a_series_that_is_no_name_is_refused() {
+        for series in ["7", "null", "[\"cpu\"]"] {
+            let record = format!("{{\"series\":{series},\"value\":1}}");
+            let error = Reading::parse(record.as_bytes()).unwrap_err();
+            assert!(error.contains("where a name as series was due"), "{error}");
+        }
     }
 
     #[test]

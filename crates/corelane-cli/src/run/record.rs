@@ -35,6 +35,10 @@ pub(crate) struct RunRecord {
     pub(crate) dropped: u64,
     /// Items that nothing could be done with.
     pub(crate) failed: u64,
+    /// Items that were given up when the run ended early.
+    pub(crate) abandoned: u64,
+    /// Whoever read the answers went away.
+    pub(crate) is_reader_gone: bool,
     /// When items left.
     pub(super) pace: Pace,
     /// What happened to the workers, in order.
@@ -162,7 +166,7 @@ impl StageRecord {
 impl RunRecord {
     pub(super) fn items_per_s(&self) -> f64 {
         let seconds = self.elapsed.as_secs_f64();
-        if seconds > 0.0 { self.items as f64 / seconds } else { 0.0 }
+        if seconds > 0.0 { (self.items - self.abandoned) as f64 / seconds } else { 0.0 }
     }
 
     /// Answers that arrived twice or too late and were given out once or not at all.
@@ -175,10 +179,17 @@ impl RunRecord {
         let Self { flow, items, answered, dropped, failed, .. } = self;
         let mut text = format!(
             "{flow}: {items} items in {:.2} s ({:.0}/s): {answered} answered, {dropped} dropped, \
-             {failed} failed\n",
+             {failed} failed",
             self.elapsed.as_secs_f64(),
             self.items_per_s()
         );
+        if self.abandoned > 0 {
+            let _ = write!(text, ", {} abandoned", self.abandoned);
+        }
+        text.push('\n');
+        if self.is_reader_gone {
+            text.push_str("  output: its reader went away\n");
+        }
         for stage in &self.stages {
             let _ = writeln!(text, "{}", stage.line());
         }
@@ -209,6 +220,7 @@ impl RunRecord {
             "answered": self.answered,
             "dropped": self.dropped,
             "failed": self.failed,
+            "abandoned": self.abandoned,
             "redelivered": self.redelivered,
             "expired": self.asks.expired,
             "answers_suppressed": self.suppressed(),

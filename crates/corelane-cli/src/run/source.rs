@@ -23,7 +23,7 @@ use corelane_config::{self as config, Input};
 use corelane_transport::EventCount;
 
 use super::error::RunError;
-use crate::demo;
+use crate::{demo, terminal};
 use lines::Lines;
 
 /// What the thread of a source does.
@@ -31,6 +31,9 @@ type Work = Box<dyn FnOnce(&Outlet) -> Result<(), RunError> + Send>;
 
 /// Batches that a source may be ahead of the flow.
 const BATCHES_MAX: usize = 16;
+/// The same for a followed file: it may grow faster than it is worked off, and what was read when
+/// its time is over is still answered.
+const FOLLOWED_MAX: usize = 1;
 /// Bytes that are read from a file at once.
 const CHUNK: usize = 16 << 10;
 
@@ -119,7 +122,8 @@ impl Source {
             source.total = Some(chosen.len() as u64);
             return Ok(source);
         }
-        let (batches, inbox) = mpsc::sync_channel(BATCHES_MAX);
+        let ahead = if matches!(input, Input::Follow { .. }) { FOLLOWED_MAX } else { BATCHES_MAX };
+        let (batches, inbox) = mpsc::sync_channel(ahead);
         let (stop, stopped) = mpsc::channel();
         let outlet = Outlet { batches, stop: stopped, news, counts, record_bytes_max };
         let work: Work = match input.clone() {
@@ -137,7 +141,7 @@ impl Source {
             Input::Follow { file, duration } => {
                 if !file.exists() {
                     let file = file.display();
-                    eprintln!("corelane: {file} is not there yet, waiting for it");
+                    terminal::tell!("corelane: {file} is not there yet, waiting for it");
                 }
                 let time = duration.map(|duration| duration.duration());
                 Box::new(move |outlet| follow::follow(&file, time, outlet))

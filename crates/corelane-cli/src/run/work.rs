@@ -24,7 +24,7 @@ use super::{
     command::CommandAgent,
     engine::Verdict,
     leash,
-    reading::Reading,
+    reading::{Reading, raw},
 };
 use crate::{
     assets,
@@ -261,10 +261,11 @@ impl Quick for AlarmWork {
             Judged::Calm => return Ok(DROP),
             Judged::Alarm(reading) => reading,
         };
-        fields.insert("median".to_owned(), reading.median.into());
-        fields.insert("mad".to_owned(), reading.mad.into());
-        // JSON knows no infinity: null stands for it.
-        fields.insert("score".to_owned(), reading.score.into());
+        for (name, value) in
+            [("median", reading.median), ("mad", reading.mad), ("score", reading.score)]
+        {
+            fields.insert(name.to_owned(), raw(value));
+        }
         serde_json::to_writer(out, &fields).map_err(|error| error.to_string())?;
         Ok(PASS)
     }

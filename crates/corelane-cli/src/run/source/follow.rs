@@ -21,19 +21,26 @@ use std::{
 
 use rustix::{fs::OFlags, io::Errno};
 
-use super::{CHUNK, Entry, Outlet, lines::Lines};
+use super::{Entry, Outlet, lines::Lines};
 use crate::run::error::RunError;
 
 /// Time between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// Bytes that are read at once; few, because what was read when the time is over is still answered.
+const CHUNK: usize = 4 << 10;
 
 /// Follows `file` for `time`, or until the flow ends.
+///
+/// A file that grows faster than it is read has more for ever: what it has when the time is over is
+/// read for one more [`LOOK_EVERY`].
 pub(super) fn follow(file: &Path, time: Option<Duration>, outlet: &Outlet) -> Result<(), RunError> {
     let until = time.map(|time| Instant::now() + time);
     let refused = |source| RunError::Input { place: file.display().to_string(), source };
     let mut follower = Follower::new(file, outlet.record_bytes_max).map_err(refused)?;
     loop {
-        let is_last = until.is_some_and(|until| Instant::now() >= until);
+        let begun = Instant::now();
+        let is_last = until.is_some_and(|until| begun >= until);
+        let pass_end = if is_last { Some(begun + LOOK_EVERY) } else { until };
         loop {
             let mut batch = Vec::new();
             let has_more = follower.look(&mut batch).map_err(refused)?;
@@ -45,7 +52,7 @@ pub(super) fn follow(file: &Path, time: Option<Duration>, outlet: &Outlet) -> Re
             if !outlet.send(batch) {
                 return Ok(());
             }
-            if !has_more {
+            if !has_more || pass_end.is_some_and(|end| Instant::now() >= end) {
                 break;
             }
         }
@@ -149,7 +156,13 @@ fn is_same(a: &Metadata, b: &Metadata) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
+    use std::{
+        io::Write,
+        sync::{Arc, atomic::AtomicBool, mpsc},
+        thread,
+    };
+
+    use corelane_transport::EventCount;
 
     use rustix::fs::{CWD, Mode, mkfifoat};
 
@@ -224,6 +237,28 @@ mod tests {
         fs::write(&path, "new\n").unwrap();
         assert_eq!(looked(&mut follower), ["new"]);
         assert_eq!((follower.rotations, follower.truncations), (0, 1));
+    }
+
+    #[test]
+    fn a_file_that_always_has_more_is_left_when_the_time_is_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        append(&path, "");
+        let is_over = AtomicBool::new(false);
+        thread::scope(|threads| {
+            threads.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    append(&path, &"x\n".repeat(CHUNK));
+                }
+            });
+            let (batches, inbox) = mpsc::sync_channel(1);
+            let (_going_on, stop) = mpsc::channel();
+            let (news, counts) = (EventCount::new().unwrap(), Arc::default());
+            let outlet = Outlet { batches, stop, news, counts, record_bytes_max: 10 };
+            threads.spawn(|| inbox.into_iter().for_each(drop));
+            follow(&path, Some(LOOK_EVERY), &outlet).unwrap();
+            is_over.store(true, Ordering::Relaxed);
+        });
     }
 
     #[test]

@@ -117,7 +117,8 @@ fn a_worker_that_dies_while_others_start_is_waited_for() {
     let ended = demo.wait();
     // Where all others were faster the run had begun, and says that a worker is missing.
     match ended.code() {
-        0 => Report::of(&ended).assert_held(),
+        // The node may have been talking to it, and then says so.
+        0 => Report::parse(&ended).assert_held(),
         code => {
             assert_eq!(code, 1, "{}", ended.stderr);
             assert!(ended.stderr.contains("ended by itself"), "{}", ended.stderr);

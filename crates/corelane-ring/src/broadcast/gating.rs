@@ -53,7 +53,9 @@ impl<C: ReadWords> Group<C> {
         let (mut low, mut high) = ([u64::MAX; LANES], [0; LANES]);
         let mut chunk = [0; CHUNK];
         for first in (0..self.seats.len()).step_by(CHUNK) {
-            let (found, rest) = chunk.split_at_mut(CHUNK.min(self.seats.len() - first));
+            let count = CHUNK.min(self.seats.len() - first);
+            let chunk = &mut chunk[..count.next_multiple_of(LANES)];
+            let (found, rest) = chunk.split_at_mut(count);
             self.cursors.read(CURSORS + first, found);
             rest.fill(free_word(0));
             for words in chunk.as_chunks::<LANES>().0 {

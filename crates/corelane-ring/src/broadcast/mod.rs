@@ -49,9 +49,8 @@
 //! | id | where | what | pairs with |
 //! |---|---|---|---|
 //! | P20 | `WordPublisher::publish` | Release store of the tail, after the records | C21 |
-//! | P21 | `WordPublisher::refresh_changed` | Release store of the intent, after the tail | C21 |
 //! | P22 | `WordPublisher::close` | Release store of the tail with its end, after the records | C21 |
-//! | C21 | `look`, `look_again`, `refresh`, `settle` | Acquire load of the tail or the intent | P20, P21, P22 |
+//! | C21 | `look_again`, `refresh`, `is_closed` | Acquire load of the tail | P20, P22 |
 //! | P23 | `WordPublisher::refresh_changed` | SeqCst fence after the intent, before the look for joins and before any record below it is written | C22, C23 |
 //! | C22 | `join_reliable` | SeqCst fence after cursor and joins, before the look at the intent | P23 |
 //! | C23 | `is_intact` | Acquire fence after the copy, before intent or gate are looked at | P23, P24 |

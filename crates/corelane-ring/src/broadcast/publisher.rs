@@ -236,8 +236,8 @@ impl<D: WriteWords, C: ReadWords> WordPublisher<D, C> {
         let step = self.shape.stride().max(count as u64);
         if self.tail + count as u64 > self.intent {
             self.intent = self.tail + step;
-            // P21: pairs with C21; the tail before it is visible to whoever sees this intent.
-            self.data.store_release(INTENT, self.intent);
+            // No order is needed: the fence P23 is the order.
+            self.data.store_relaxed(INTENT, self.intent);
         }
         // P23: pairs with C22: either a joiner sees the intent, or its join is seen below.
         // With C23: whoever sees a payload word written after this sees the intent.

@@ -19,7 +19,7 @@ pub(super) const TAIL: usize = 0;
 /// that finds nothing takes the publisher's line once and not twice.
 pub(super) const CLOSED: u64 = 1 << 63;
 /// The publisher writes no position from here on; on a line of its own, because it changes seldom
-/// and the tail always (P21).
+/// and the tail always (P23).
 pub(super) const INTENT: usize = WORDS_PER_PAIR;
 /// Verdicts over reliable subscribers, one word each; written by the publisher (P24).
 const GATES: usize = 2 * WORDS_PER_PAIR;

@@ -163,11 +163,10 @@ impl<D: ReadWords, C: WriteWords> WordSubscriber<D, C> {
 
     /// The position to start at: never below what the intent endangers, never beyond the tail.
     fn look(shape: &LogShape, data: &D, start: Start) -> u64 {
-        // C21: pairs with P21; the tail is not behind the one before the intent.
-        let oldest = shape.oldest(data.load_acquire(INTENT));
+        // No order is needed: a joiner's fence C22 is the order, and no record is read before C21.
         match start {
-            Start::Tail => data.load_acquire(TAIL) & !CLOSED,
-            Start::Oldest => oldest,
+            Start::Tail => data.load_relaxed(TAIL) & !CLOSED,
+            Start::Oldest => shape.oldest(data.load_relaxed(INTENT)),
         }
     }
 
@@ -358,9 +357,9 @@ impl<D: ReadWords, C: WriteWords> WordSubscriber<D, C> {
                 TryRecvError::Evicted
             }
             Mode::Lossy => {
-                // C21: pairs with P21; the next tail is not behind this position.
-                // An intent that runs backwards is none.
-                let oldest = self.shape.oldest(self.data.load_acquire(INTENT)).max(self.position);
+                // No order is needed: a tail behind this position is none, and so is an intent that
+                // runs backwards.
+                let oldest = self.shape.oldest(self.data.load_relaxed(INTENT)).max(self.position);
                 let missed = oldest - self.position;
                 self.position = oldest;
                 self.set_released(oldest);

@@ -64,7 +64,7 @@ pub(crate) struct RunArgs {
     /// Print one JSON document (schema corelane.run/1) on stdout; the answers need output.file.
     #[arg(long)]
     json: bool,
-    /// Write a page with all of it, to corelane-report.html without a name; before output.report.
+    /// Write a page with all of it, to corelane-report.html without a name; wins over output.report.
     #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = PAGE_NAME,
           value_parser = page_file)]
     report: Option<PathBuf>,
@@ -165,8 +165,9 @@ fn run_flow(args: &RunArgs, config: &Config, interrupt: &Interrupt) -> anyhow::R
     };
     let outcome = drive.run();
     drive.bar.finish_and_clear();
-    let Drive { tally, .. } = drive;
+    let Drive { mut tally, .. } = drive;
     let elapsed = tally.started.elapsed();
+    tally.pace.end(elapsed);
     let (counts, asks) = (source.counts(), fabric.asker.counters());
     let workers = layout.workers.len();
     let degraded = fabric.displaced(&machine);

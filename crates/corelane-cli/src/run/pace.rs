@@ -23,6 +23,17 @@ impl Default for Pace {
 impl Pace {
     /// Counts an item that left so long after the start.
     pub(super) fn count(&mut self, after: Duration) {
+        let at = self.reach(after);
+        self.counts[at] += 1;
+    }
+
+    /// The run ended so long after the start: from the last item on nothing left.
+    pub(super) fn end(&mut self, after: Duration) {
+        self.reach(after);
+    }
+
+    /// The step of a time, after there are as many.
+    fn reach(&mut self, after: Duration) -> usize {
         let mut at = self.index(after);
         while at >= STEPS_MAX {
             self.counts = self.counts.chunks(2).map(|pair| pair.iter().sum()).collect();
@@ -32,7 +43,7 @@ impl Pace {
         if self.counts.len() <= at {
             self.counts.resize(at + 1, 0);
         }
-        self.counts[at] += 1;
+        at
     }
 
     /// The length of a step.
@@ -61,6 +72,8 @@ mod tests {
             pace.count(Duration::from_millis(ms));
         }
         assert_eq!((pace.step(), pace.counts()), (STEP_MIN, [2, 1, 0, 2].as_slice()));
+        pace.end(Duration::from_millis(620));
+        assert_eq!(pace.counts(), [2, 1, 0, 2, 0, 0, 0]);
     }
 
     #[test]

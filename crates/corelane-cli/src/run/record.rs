@@ -112,12 +112,11 @@ impl StageRecord {
     fn line(&self) -> String {
         let Self { name, answered, passed, failed, expired, .. } = self;
         let at = |quantile| microseconds(self.waited_ns.value_at_quantile(quantile));
-        let mut line = format!(
-            "  {name}: {answered} answered, {passed} passed on, {failed} failed; round trip \
-             p50 {} p99 {}",
-            at(0.5),
-            at(0.99)
-        );
+        let mut line =
+            format!("  {name}: {answered} answered, {passed} passed on, {failed} failed");
+        if !self.waited_ns.is_empty() {
+            let _ = write!(line, "; round trip p50 {} p99 {}", at(0.5), at(0.99));
+        }
         if *expired > 0 {
             let _ = write!(line, "; {expired} answers not in time");
         }

@@ -64,7 +64,7 @@ pub(crate) struct RunArgs {
     /// Print one JSON document (schema corelane.run/1) on stdout; the answers need output.file.
     #[arg(long)]
     json: bool,
-    /// Write a page with all of it, to corelane-report.html without a name; wins over output.report.
+    /// Write a page with all of it, to corelane-report.html without a name; before output.report.
     #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = PAGE_NAME,
           value_parser = page_file)]
     report: Option<PathBuf>,

@@ -38,7 +38,7 @@ pub(crate) struct TopoArgs {
     #[arg(long, value_name = "N", requires = "plan",
           value_parser = clap::value_parser!(u32).range(0..=1024))]
     workers: Option<u32>,
-    /// Draw the machine into this file, which is replaced; roles and latencies with --plan, --measure.
+    /// Draw the machine into this file, which is replaced, with what --plan and --measure say.
     #[arg(long, value_name = "FILE.svg", value_parser = file)]
     svg: Option<PathBuf>,
     /// Read another machine: the folder that holds a copy of its sys, and of proc if there is one.

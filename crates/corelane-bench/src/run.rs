@@ -23,6 +23,8 @@ use crate::{
     summary,
 };
 
+/// Passes that may stall in a row before the number of messages is known.
+const STALLS_MAX: usize = 3;
 /// A row is tried so many times as often as its passes have to count.
 const TRIES_FACTOR: usize = 3;
 /// Messages of the first pass that only looks for the right number,
@@ -145,6 +147,8 @@ pub(crate) struct Measured {
     pub(crate) count: u64,
     /// Passes that count.
     pub(crate) records: Vec<PassRecord>,
+    /// Passes that were repeated because no message moved.
+    pub(crate) stalled: usize,
     tried: usize,
     /// Why the last pass that does not count does not.
     refused_because: String,
@@ -219,20 +223,25 @@ impl Suite {
     /// Finds the number of messages of a pass that takes about the time asked for.
     fn calibrate(&self, row: PlannedRow) -> Result<Measured, RunError> {
         let target = Duration::from_millis(self.options.pass_ms);
-        let mut count = COUNT_FIRST;
+        let (mut count, mut stalled, mut in_a_row) = (COUNT_FIRST, 0, 0);
         loop {
             let wall = match (row.pass)(&row.stage, count) {
                 Ok(result) => result.wall,
                 // So few round trips say little about sleep: more of them will.
                 Err(PassError::Awake { .. }) if count < COUNT_FIRST * COUNT_STEP => Duration::ZERO,
                 Err(PassError::Awake { .. }) => target / 2,
+                Err(PassError::Stalled) if self.pardons(&row) && in_a_row < STALLS_MAX => {
+                    (stalled, in_a_row) = (stalled + 1, in_a_row + 1);
+                    continue;
+                }
                 Err(source) => return Err(failed(&row, source)),
             };
+            in_a_row = 0;
             if wall >= target / 8 || count >= COUNT_MAX {
                 let factor = target.as_secs_f64() / wall.as_secs_f64();
                 let count = (count as f64 * factor).max(1.0) as u64;
                 let (records, refused_because) = (Vec::new(), String::new());
-                return Ok(Measured { row, count, records, tried: 0, refused_because });
+                return Ok(Measured { row, count, records, stalled, tried: 0, refused_because });
             }
             count *= COUNT_STEP;
         }
@@ -252,9 +261,19 @@ impl Suite {
             Err(RunError::Pass { source: awake @ PassError::Awake { .. }, .. }) => {
                 measured.refused_because = awake.to_string();
             }
+            Err(RunError::Pass { source: stalled @ PassError::Stalled, .. })
+                if self.pardons(&measured.row) =>
+            {
+                measured.stalled += 1;
+                measured.refused_because = stalled.to_string();
+            }
             Err(error) => return Err(error),
         }
         Ok(())
+    }
+
+    fn pardons(&self, row: &PlannedRow) -> bool {
+        (self.is_pardoned)(&row.stage.key)
     }
 
     /// One pass, the ping-pongs around it, and what the kernel counted meanwhile.
@@ -320,10 +339,14 @@ fn rotation(round: usize, rows: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::{
+        OnceLock,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    };
 
     use super::*;
     use crate::{
+        harness::{PassFn, Stage},
         options::Options,
         row::Workload,
         standard::{Parking, Pipe, StdChannel},
@@ -398,6 +421,37 @@ mod tests {
             "{error}"
         );
         assert!(error.to_string().ends_with("or repeat with --allow-noise"), "{error}");
+    }
+
+    static PASS: OnceLock<PassFn> = OnceLock::new();
+    static PASSES: AtomicUsize = AtomicUsize::new(0);
+
+    /// Every second pass of a row moves nothing.
+    fn stalls_now_and_then(stage: &Stage, count: u64) -> Result<PassResult, PassError> {
+        match PASSES.fetch_add(1, Ordering::Relaxed) % 2 {
+            0 => Err(PassError::Stalled),
+            _ => PASS.get().expect("it is set before")(stage, count),
+        }
+    }
+
+    #[test]
+    fn a_pass_that_stalls_ends_the_run_unless_it_is_pardoned() {
+        let mut suite = short(Workload::Throughput);
+        suite.add_queue::<StdChannel>();
+        suite.rows.truncate(1);
+        let pass = suite.rows[0].pass;
+        PASS.get_or_init(|| pass);
+        suite.rows[0].pass = stalls_now_and_then;
+        let mut go_on = |_: &Step<'_>| ControlFlow::Continue(());
+        let error = suite.run(&mut go_on).unwrap_err();
+        assert!(matches!(error, RunError::Pass { source: PassError::Stalled, .. }), "{error}");
+        suite.pardon_stalls(|key| key.peer == "nobody");
+        assert!(suite.run(&mut go_on).is_err());
+        suite.pardon_stalls(|_| true);
+        let report = suite.run(&mut go_on).unwrap();
+        assert_eq!(report.rows.len(), 1);
+        let told = report.remarks.iter().any(|remark| remark.contains("no message moved"));
+        assert!(told, "{:?}", report.remarks);
     }
 
     #[test]

@@ -47,6 +47,7 @@ pub struct Suite {
     pub(crate) options: Options,
     pub(crate) cpus: Vec<usize>,
     pub(crate) rows: Vec<PlannedRow>,
+    pub(crate) is_pardoned: fn(&RowKey) -> bool,
 }
 
 /// A row before it is measured.
@@ -65,7 +66,14 @@ impl Suite {
     pub fn new(options: Options) -> Result<Self, SuiteError> {
         options.validate()?;
         let cpus = allowed_cpus().map_err(SuiteError::Cpus)?.iter().collect();
-        Ok(Self { options, cpus, rows: Vec::new() })
+        Ok(Self { options, cpus, rows: Vec::new(), is_pardoned: |_| false })
+    }
+
+    /// Repeats passes in which no message moved for ten seconds, of the rows that `is_pardoned`
+    /// names, and says so in the report. Of all others such a pass ends the run: a queue that loses
+    /// a message is broken.
+    pub fn pardon_stalls(&mut self, is_pardoned: fn(&RowKey) -> bool) {
+        self.is_pardoned = is_pardoned;
     }
 
     /// What will be measured, in the order in which it was added.

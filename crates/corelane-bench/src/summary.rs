@@ -20,6 +20,10 @@ const QUANTILES: [f64; 14] =
 pub(crate) fn report(machine: Machine, options: Options, measured: &[Measured]) -> Report {
     let rows: Vec<Row> = measured.iter().flat_map(rows).collect();
     let mut remarks = remarks(&rows, &options);
+    remarks.extend(measured.iter().filter(|row| row.stalled > 0).map(|row| {
+        let (key, stalled) = (&row.row.stage.key, row.stalled);
+        format!("{key}: in {stalled} passes no message moved for 10 s; they were repeated")
+    }));
     if !machine.is_optimised {
         remarks.push("this binary is not optimised: its figures say nothing".to_owned());
     }

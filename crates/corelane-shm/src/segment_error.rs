@@ -19,7 +19,7 @@ pub enum SegmentError {
         limit: usize,
     },
     /// The system refused a call.
-    #[error("{call} failed for a segment; see the cause, often too little memory or descriptors")]
+    #[error("{call} failed for a segment; see the cause: give more memory, or raise `ulimit -n`")]
     Os {
         /// The call that failed.
         call: &'static str,

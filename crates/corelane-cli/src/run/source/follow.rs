@@ -256,8 +256,10 @@ mod tests {
             let (news, counts) = (EventCount::new().unwrap(), Arc::default());
             let outlet = Outlet { batches, stop, news, counts, record_bytes_max: 10 };
             threads.spawn(|| inbox.into_iter().for_each(drop));
-            follow(&path, Some(LOOK_EVERY), &outlet).unwrap();
+            let followed = follow(&path, Some(LOOK_EVERY), &outlet);
+            // Before it is judged: the scope waits for the writer.
             is_over.store(true, Ordering::Relaxed);
+            followed.unwrap();
         });
     }
 

@@ -10,8 +10,8 @@ use rustix::io::Errno;
 use rustix::thread::futex as sys;
 use rustix::time::{ClockId, Timespec};
 
+use crate::WordsRo;
 use crate::deadline::Deadline;
-use crate::{WordsRo, WordsRw};
 
 /// Most words that one call can wait on.
 pub const WAITERS_MAX: usize = 128;
@@ -83,7 +83,7 @@ impl FutexError {
 /// # Panics
 ///
 /// When `index` is out of bounds.
-pub fn wake(words: &WordsRw, index: usize) -> Result<usize, FutexError> {
+pub fn wake(words: &WordsRo, index: usize) -> Result<usize, FutexError> {
     let everybody = i32::MAX as u32;
     sys::wake(words.raw().futex_half(index), sys::Flags::empty(), everybody)
         .map_err(|errno| os("futex(FUTEX_WAKE)", errno))
@@ -180,7 +180,7 @@ mod tests {
     use std::thread;
 
     use super::*;
-    use crate::{OwnedSegment, SegmentInfo};
+    use crate::{OwnedSegment, SegmentInfo, WordsRw};
 
     fn words() -> WordsRw {
         let info = SegmentInfo { kind: 1, generation: 1, layout_version: 1, layout_hash: 1 };

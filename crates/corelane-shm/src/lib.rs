@@ -51,6 +51,8 @@ compile_error!(
      pidfds; other systems are not supported yet"
 );
 
+#[allow(unsafe_code)]
+pub mod byte_ring;
 mod deadline;
 pub mod fdpass;
 #[allow(unsafe_code)]
@@ -63,6 +65,7 @@ pub mod process;
 mod raw;
 mod segment;
 mod segment_error;
+pub mod slab;
 mod storage;
 mod words;
 

@@ -147,6 +147,54 @@ impl RawWords {
         unsafe { slice::from_raw_parts(self.first.as_ptr(), self.len) }
     }
 
+    /// Copies the bytes from `first` on, while a peer may write them: what is torn is garbage, and
+    /// nothing else happens. Whoever needs to know whether it is looks at a generation afterwards.
+    ///
+    /// # Panics
+    ///
+    /// When they reach out of bounds.
+    pub(crate) fn copy_out(&self, first: usize, out: &mut [u8]) {
+        let end = first.checked_add(out.len());
+        assert!(end.is_some_and(|end| end <= self.len * 8), "bytes beyond the words");
+        let source = self.first.as_ptr().cast::<u8>().wrapping_add(first);
+        // SAFETY: the range is in bounds by the check above, mapped while `self` lives (SM-6), and
+        // reading it never faults (SM-2); `out` is this process's own.
+        unsafe { copy_opaque(source, out.as_mut_ptr(), out.len()) }
+    }
+
+    /// The bytes from `first` on as plain memory, `None` when they reach out of bounds.
+    ///
+    /// # Safety
+    ///
+    /// Nobody, in this process or another, writes them while the slice lives.
+    pub(crate) unsafe fn bytes(&self, first: usize, len: usize) -> Option<&[u8]> {
+        let end = first.checked_add(len)?;
+        let source = self.first.as_ptr().cast::<u8>().wrapping_add(first);
+        // SAFETY: in bounds by the check, mapped while `self` lives (SM-6), never faulting (SM-2);
+        // that nobody writes is the caller's promise.
+        (end <= self.len * 8).then(|| unsafe { slice::from_raw_parts(source, len) })
+    }
+
+    /// The same, to be written.
+    ///
+    /// # Safety
+    ///
+    /// Nobody else in this process accesses them while the slice lives; what other processes read
+    /// meanwhile they throw away. The mapping is writable.
+    #[expect(clippy::mut_from_ref, reason = "the caller promises that the bytes are its own")]
+    pub(crate) unsafe fn bytes_mut(&self, first: usize, len: usize) -> Option<&mut [u8]> {
+        debug_assert_eq!(self.access(), Access::ReadWrite);
+        let end = first.checked_add(len)?;
+        let target = self.first.as_ptr().cast::<u8>().wrapping_add(first);
+        // SAFETY: as in `bytes`; that nobody else accesses them is the caller's promise.
+        (end <= self.len * 8).then(|| unsafe { slice::from_raw_parts_mut(target, len) })
+    }
+
+    /// Where the words begin, and what keeps them mapped.
+    pub(crate) fn base(&self) -> (NonNull<u8>, Arc<Mapping>) {
+        (self.first.cast(), Arc::clone(&self.mapping))
+    }
+
     /// The low 32 bits of a word, for the kernel's futex calls. Rust code must not access it: it
     /// accesses the word as 64 bits (SM-4).
     ///
@@ -163,6 +211,52 @@ impl RawWords {
 
     pub(crate) fn access(&self) -> Access {
         self.mapping.access
+    }
+}
+
+/// Copies memory that others may write meanwhile, in a way that the compiler does not look through.
+///
+/// # Safety
+///
+/// `source` may be read and `target` written for `len` bytes; `target` is not shared.
+#[cfg(target_arch = "x86_64")]
+unsafe fn copy_opaque(source: *const u8, target: *mut u8, len: usize) {
+    // SAFETY: the instruction reads and writes just the ranges that the caller answers for, and
+    // the direction flag is clear on entry, as the ABI demands.
+    unsafe {
+        std::arch::asm!(
+            "rep movsb",
+            inout("rcx") len => _,
+            inout("rsi") source => _,
+            inout("rdi") target => _,
+            options(nostack, preserves_flags)
+        );
+    }
+}
+
+/// The same by volatile accesses, which the compiler neither merges nor repeats.
+///
+/// # Safety
+///
+/// As above.
+#[cfg(not(target_arch = "x86_64"))]
+unsafe fn copy_opaque(source: *const u8, target: *mut u8, len: usize) {
+    const WORD: usize = size_of::<u64>();
+    let mut done = 0;
+    if source.addr().is_multiple_of(WORD) && target.addr().is_multiple_of(WORD) {
+        while len - done >= WORD {
+            // SAFETY: in bounds by the loop's condition; both are aligned, as was just looked at.
+            unsafe {
+                let word = source.wrapping_add(done).cast::<u64>().read_volatile();
+                target.wrapping_add(done).cast::<u64>().write(word);
+            }
+            done += WORD;
+        }
+    }
+    while done < len {
+        // SAFETY: in bounds by the loop's condition.
+        unsafe { target.wrapping_add(done).write(source.wrapping_add(done).read_volatile()) };
+        done += 1;
     }
 }
 

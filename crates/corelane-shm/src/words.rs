@@ -104,6 +104,17 @@ impl WordsRo {
         }
     }
 
+    /// Copies bytes from byte `first` on, whatever a peer does to them meanwhile: what was torn is
+    /// garbage. Faster than words for more than some hundred bytes.
+    ///
+    /// # Panics
+    ///
+    /// When they reach out of bounds.
+    #[inline]
+    pub fn copy_bytes(&self, first: usize, out: &mut [u8]) {
+        self.raw.copy_out(first, out);
+    }
+
     pub(crate) fn raw(&self) -> &RawWords {
         &self.raw
     }

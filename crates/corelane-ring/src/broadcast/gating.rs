@@ -38,6 +38,11 @@ impl<C: ReadWords> Group<C> {
         core::mem::replace(&mut self.joins_seen, joins) != joins
     }
 
+    /// Where its cursors lie.
+    pub(super) fn storage(&self) -> &C {
+        &self.cursors
+    }
+
     /// The cursor word of a seat of this group.
     pub(super) fn word(&self, seat: usize) -> u64 {
         self.cursors.load_relaxed(CURSORS + seat - self.seats.start)

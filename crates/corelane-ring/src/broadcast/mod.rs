@@ -25,7 +25,7 @@
 //!
 //! ```text
 //! data    word 0: tail, with its highest bit set at the end      a pair of lines
-//!         word 16: intent                                       a pair of lines
+//!         word 16: intent | floor | a word for those above      a pair of lines
 //!         word 32..: gates, one word per seat                   padded to a pair of lines
 //!                    verdict << 8 | generation
 //!         then the records, without headers: 64 bytes are exactly one aligned line
@@ -42,6 +42,9 @@
 //! tries again in vain pays for one load: the publisher looks at the cursor that it ran into, and a
 //! subscriber at the tail. Threads that share a CPU do so all the time.
 //!
+//! What records refer to may be gone before they are: below the *floor* nobody joins any more
+//! ([`WordPublisher::retire`]).
+//!
 //! A generation tells the owners of a seat apart, so that a verdict never hits the next one.
 //!
 //! # Orders
@@ -51,7 +54,7 @@
 //! | P20 | `WordPublisher::publish` | Release store of the tail, after the records | C21 |
 //! | P22 | `WordPublisher::close` | Release store of the tail with its end, after the records | C21 |
 //! | C21 | `look_again`, `refresh`, `is_closed` | Acquire load of the tail | P20, P22 |
-//! | P23 | `WordPublisher::refresh_changed` | SeqCst fence after the intent, before the look for joins and before any record below it is written | C22, C23 |
+//! | P23 | `WordPublisher::refresh_changed` | SeqCst fence after the intent, before the look for joins and before any record below it is written; in `retire` the same after the floor | C22, C23, C28 |
 //! | C22 | `join_reliable` | SeqCst fence after cursor and joins, before the look at the intent | P23 |
 //! | C23 | `is_intact` | Acquire fence after the copy, before intent or gate are looked at | P23, P24 |
 //! | P24 | `WordPublisher::scan` | Release fence after a verdict, before its room is written | C23 |
@@ -59,6 +62,7 @@
 //! | P25 | `WordPublisher::scan` | Acquire fence after the cursors, before their room is written | C20 |
 //! | C26 | `join_reliable` | Release store of the joins, after the cursor | P27 |
 //! | P27 | `Group::has_joined` | Acquire load of the joins, before the cursors | C26 |
+//! | C28 | whoever implements [`Arrivals`] | SeqCst fence after the news, before the joiner is let in | P23 |
 //! | C27 | `Shared::listener_leaves` | Release decrement of the listeners | P26 |
 //! | P26 | `Shared::is_deserted` | Acquire load of the listeners | C27 |
 //!
@@ -101,6 +105,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod arrivals;
 mod gating;
 mod publisher;
 #[cfg_attr(loom, path = "loom_raw.rs")]
@@ -119,8 +124,11 @@ mod tests_waiting;
 #[cfg(all(test, not(loom)))]
 mod tests_words;
 
+pub use arrivals::{Arrivals, Change, NoArrivals};
 pub use publisher::{ClaimError, LagPolicy, PublisherCounts, WordClaim, WordPublisher};
 pub use receiver::Subscriber;
-pub use shape::{LogError, LogShape, POSITION_MAX, RECORD_WORDS_MAX, SLOTS_MAX, SUBSCRIBERS_MAX};
+pub use shape::{
+    LogError, LogShape, POSITION_MAX, RECORD_WORDS_MAX, SLOTS_MAX, SPARE, SUBSCRIBERS_MAX, TAIL,
+};
 pub use subscriber::{Seat, Start, TryRecvError, WordSubscriber};
 pub use typed::{Claim, Ends, Publisher, Subscribers, channel, channel_with};

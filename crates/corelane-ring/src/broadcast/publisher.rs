@@ -8,8 +8,11 @@ use core::marker::PhantomData;
 use crate::storage::{ReadWords, WriteWords};
 use crate::sync::{Ordering, fence};
 
+use super::arrivals::{Arrivals, Change, NoArrivals};
 use super::gating::{Cursor, Group};
-use super::shape::{CLOSED, CURSORS, INTENT, LogError, LogShape, TAIL, Verdict, cursor_generation};
+use super::shape::{
+    CLOSED, CURSORS, FLOOR, INTENT, LogError, LogShape, TAIL, Verdict, cursor_generation,
+};
 
 /// What happens to a reliable subscriber that lags while the publisher needs its room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -96,11 +99,14 @@ struct Blocker {
 }
 
 /// The publishing end over words. Lock-free and wait-free; only adding a group allocates.
+///
+/// `A` is where it hears of groups that come and go while it is at work ([`Arrivals`]).
 #[derive(Debug)]
-pub struct WordPublisher<D: WriteWords, C> {
+pub struct WordPublisher<D: WriteWords, C, A = NoArrivals> {
     shape: LogShape,
     policy: LagPolicy,
     data: D,
+    arrivals: A,
     groups: Vec<Group<C>>,
     seats: usize,
     tail: u64,
@@ -109,6 +115,8 @@ pub struct WordPublisher<D: WriteWords, C> {
     intent: u64,
     /// The lowest cursor of the last scan, and not above the tail of then.
     slowest: u64,
+    /// Nobody joins below this.
+    floor: u64,
     blocker: Option<Blocker>,
     counts: PublisherCounts,
     is_not_sync: PhantomData<Cell<()>>,
@@ -121,18 +129,35 @@ impl<D: WriteWords, C: ReadWords> WordPublisher<D, C> {
     /// - [`LogError::StorageTooSmall`]: the storage does not fit the shape.
     /// - [`LogError::LagLimit`]: the policy does not fit the shape.
     pub fn new(shape: LogShape, policy: LagPolicy, data: D) -> Result<Self, LogError> {
+        Self::with_arrivals(shape, policy, data, NoArrivals)
+    }
+}
+
+impl<D: WriteWords, C: ReadWords, A: Arrivals<C>> WordPublisher<D, C, A> {
+    /// The same, for groups that come and go by `arrivals`.
+    ///
+    /// # Errors
+    /// As [`new`](WordPublisher::new).
+    pub fn with_arrivals(
+        shape: LogShape,
+        policy: LagPolicy,
+        data: D,
+        arrivals: A,
+    ) -> Result<Self, LogError> {
         shape.check("data", data.len(), shape.data_words())?;
         policy.check(shape.slots())?;
         Ok(Self {
             shape,
             policy,
             data,
+            arrivals,
             groups: Vec::new(),
             seats: 0,
             tail: 0,
             limit: 0,
             intent: 0,
             slowest: 0,
+            floor: 0,
             blocker: None,
             counts: PublisherCounts::default(),
             is_not_sync: PhantomData,
@@ -141,7 +166,7 @@ impl<D: WriteWords, C: ReadWords> WordPublisher<D, C> {
 
     /// Adds a zeroed storage for as many cursors as it holds, and returns its first seat.
     ///
-    /// Nobody may join in it before this returned.
+    /// Nobody may join in it before this returned. Not to be mixed with groups that arrive.
     ///
     /// # Errors
     /// - [`LogError::StorageTooSmall`]: it holds no cursor.
@@ -157,13 +182,66 @@ impl<D: WriteWords, C: ReadWords> WordPublisher<D, C> {
         Ok(first)
     }
 
+    /// Takes in the groups that came and lets go of those that left. Refused claims are worth
+    /// another try after this; everything else hears of the news by itself.
+    pub fn admit(&mut self) {
+        if !self.arrivals.has_news() {
+            return;
+        }
+        self.blocker = None;
+        // Without a look at any cursor the limit of before would still hold.
+        self.limit = self.tail;
+        for change in self.arrivals.take() {
+            match change {
+                Change::Came { first, cursors } => {
+                    let end = first + cursors.len().saturating_sub(CURSORS);
+                    assert!(end <= self.shape.subscribers_max(), "group beyond the seats");
+                    self.groups.push(Group::new(cursors, first..end));
+                }
+                Change::Left { first } => self.groups.retain(|group| group.seats().start != first),
+            }
+        }
+    }
+
+    /// Makes positions below `below` unavailable to whoever joins from now on, as far as no
+    /// subscriber is still there. What belongs to positions below the returned one may be reused.
+    ///
+    /// It looks at every cursor: call it seldom, for many positions at once.
+    pub fn retire(&mut self, below: u64) -> u64 {
+        self.admit();
+        self.scan(0, 0);
+        self.floor = self.floor.max(below.min(self.slowest));
+        // No order is needed: the fence P23 is the order.
+        self.data.store_relaxed(FLOOR, self.floor);
+        // P23: pairs with C22: either a joiner sees the floor, or its join is seen below.
+        fence(Ordering::SeqCst);
+        if self.has_joined() {
+            self.scan(0, 0);
+        }
+        self.slowest.min(self.floor)
+    }
+
+    /// The word of the cursor that the last refused claim ran into, as it was then: its seat, and
+    /// the word's index in the storage of its group.
+    pub fn blocker(&self) -> Option<(&C, usize, u64)> {
+        self.blocker.map(|Blocker { group, seat, word, .. }| {
+            let group = &self.groups[group];
+            (group.storage(), CURSORS + seat - group.seats().start, word)
+        })
+    }
+
+    /// The storages of all groups.
+    pub fn groups(&self) -> impl Iterator<Item = &C> {
+        self.groups.iter().map(Group::storage)
+    }
+
     /// Claims room for `count` records; what is put into it is published by one commit. Dropping
     /// the claim without a commit publishes nothing (RB-3).
     ///
     /// # Errors
     /// - [`ClaimError`]: there is less room; nothing is lost.
     #[inline(always)]
-    pub fn claim(&mut self, count: usize) -> Result<WordClaim<'_, D, C>, ClaimError> {
+    pub fn claim(&mut self, count: usize) -> Result<WordClaim<'_, D, C, A>, ClaimError> {
         if self.tail + count as u64 > self.limit {
             self.refresh(count)?;
         }
@@ -242,11 +320,7 @@ impl<D: WriteWords, C: ReadWords> WordPublisher<D, C> {
         // P23: pairs with C22: either a joiner sees the intent, or its join is seen below.
         // With C23: whoever sees a payload word written after this sees the intent.
         fence(Ordering::SeqCst);
-        let mut has_joined = false;
-        for group in &mut self.groups {
-            has_joined |= group.has_joined();
-        }
-        if has_joined || self.slowest < needed {
+        if self.has_joined() || self.slowest < needed {
             self.scan(needed, count);
         }
         self.limit = self.intent.min(self.slowest + slots);
@@ -254,6 +328,18 @@ impl<D: WriteWords, C: ReadWords> WordPublisher<D, C> {
             return self.refuse(count);
         }
         Ok(())
+    }
+
+    /// Whether somebody joined, or a group came or went, since the last call.
+    fn has_joined(&mut self) -> bool {
+        let mut has_joined = self.arrivals.has_news();
+        if has_joined {
+            self.admit();
+        }
+        for group in &mut self.groups {
+            has_joined |= group.has_joined();
+        }
+        has_joined
     }
 
     /// Whether the subscriber that refused the last claim still stands in the way.
@@ -334,13 +420,13 @@ impl<D: WriteWords, C: ReadWords> WordPublisher<D, C> {
 /// Room that is filled, then published at once.
 #[derive(Debug)]
 #[must_use = "nothing is published before the commit"]
-pub struct WordClaim<'a, D: WriteWords, C> {
-    log: &'a mut WordPublisher<D, C>,
+pub struct WordClaim<'a, D: WriteWords, C, A = NoArrivals> {
+    log: &'a mut WordPublisher<D, C, A>,
     written: u64,
     room: u64,
 }
 
-impl<D: WriteWords, C: ReadWords> WordClaim<'_, D, C> {
+impl<D: WriteWords, C: ReadWords, A: Arrivals<C>> WordClaim<'_, D, C, A> {
     /// Puts the next record; words that are not given keep what the slot held.
     ///
     /// # Panics

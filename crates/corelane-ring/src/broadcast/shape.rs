@@ -14,13 +14,17 @@ pub const POSITION_MAX: u64 = POSITION_MASK - 1;
 /// Words on one pair of cache lines.
 const WORDS_PER_PAIR: usize = 16;
 /// Position after the last record published; written by the publisher (P20).
-pub(super) const TAIL: usize = 0;
+pub const TAIL: usize = 0;
 /// Added to the tail when the publisher is gone (P22): one look tells both, so that a subscriber
 /// that finds nothing takes the publisher's line once and not twice.
 pub(super) const CLOSED: u64 = 1 << 63;
 /// The publisher writes no position from here on; on a line of its own, because it changes seldom
 /// and the tail always (P23).
 pub(super) const INTENT: usize = WORDS_PER_PAIR;
+/// Nobody joins below this position; behind the intent, because it changes as seldom (P23).
+pub(super) const FLOOR: usize = INTENT + 1;
+/// A word for whoever stands above the log; the ring leaves it alone. It is beside the intent.
+pub const SPARE: usize = INTENT + 2;
 /// Verdicts over reliable subscribers, one word each; written by the publisher (P24).
 const GATES: usize = 2 * WORDS_PER_PAIR;
 

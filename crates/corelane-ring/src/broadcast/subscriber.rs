@@ -12,7 +12,7 @@ use crate::storage::{ReadWords, WriteWords};
 use crate::sync::{Ordering, fence};
 
 use super::shape::{
-    CLOSED, CURSORS, INTENT, JOINS, LogError, LogShape, TAIL, Verdict, cursor_generation,
+    CLOSED, CURSORS, FLOOR, INTENT, JOINS, LogError, LogShape, TAIL, Verdict, cursor_generation,
     cursor_position, cursor_word, free_word,
 };
 
@@ -136,14 +136,14 @@ impl<D: ReadWords, C: WriteWords> WordSubscriber<D, C> {
         if Verdict::of(data.load_relaxed(gate), generation).is_some() {
             generation = generation.wrapping_add(1);
         }
-        let floor = Self::look(&shape, &data, start);
+        let floor = Self::first(&shape, &data, start);
         seat.group.store_relaxed(index, cursor_word(generation, floor));
         // C26: pairs with P27; whoever counts this join sees the cursor.
         seat.group.store_release(JOINS, seat.group.load_relaxed(JOINS).wrapping_add(1));
         // C22: pairs with P23. Either the publisher's fence came first, and its intent is seen
         // below; or its next look finds this join (RB-22).
         fence(Ordering::SeqCst);
-        let position = Self::look(&shape, &data, start);
+        let position = Self::first(&shape, &data, start);
         let mut joined = Self::at(shape, data, Mode::Reliable, position);
         joined.set_released(floor);
         (joined.seat, joined.gate, joined.generation) = (Some(seat), gate, generation);
@@ -157,16 +157,19 @@ impl<D: ReadWords, C: WriteWords> WordSubscriber<D, C> {
     /// - [`LogError::StorageTooSmall`]: the storage does not fit the shape.
     pub fn join_lossy(shape: LogShape, data: D, start: Start) -> Result<Self, LogError> {
         shape.check("data", data.len(), shape.data_words())?;
-        let position = Self::look(&shape, &data, start);
+        let position = Self::first(&shape, &data, start);
         Ok(Self::at(shape, data, Mode::Lossy, position))
     }
 
     /// The position to start at: never below what the intent endangers, never beyond the tail.
-    fn look(shape: &LogShape, data: &D, start: Start) -> u64 {
+    fn first(shape: &LogShape, data: &D, start: Start) -> u64 {
         // No order is needed: a joiner's fence C22 is the order, and no record is read before C21.
         match start {
             Start::Tail => data.load_relaxed(TAIL) & !CLOSED,
-            Start::Oldest => shape.oldest(data.load_relaxed(INTENT)),
+            Start::Oldest => {
+                let tail = data.load_relaxed(TAIL) & !CLOSED;
+                shape.oldest(data.load_relaxed(INTENT)).max(data.load_relaxed(FLOOR).min(tail))
+            }
         }
     }
 
@@ -205,6 +208,15 @@ impl<D: ReadWords, C: WriteWords> WordSubscriber<D, C> {
         }
         self.data.read(self.shape.record_start(self.position), record);
         self.finish()
+    }
+
+    /// Records that are known to be there, after a look if there is none.
+    ///
+    /// # Errors
+    /// - [`TryRecvError`]: there is none.
+    #[inline]
+    pub fn look(&mut self) -> Result<u64, TryRecvError> {
+        if self.has_next() { Ok(self.tail_cached - self.position) } else { self.look_again() }
     }
 
     /// Whether the next record is known to be there.
@@ -277,7 +289,8 @@ impl<D: ReadWords, C: WriteWords> WordSubscriber<D, C> {
     }
 
     /// Position up to which the publisher may overwrite.
-    pub(super) fn released(&self) -> u64 {
+    #[inline]
+    pub fn released(&self) -> u64 {
         self.released
     }
 

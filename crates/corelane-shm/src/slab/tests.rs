@@ -1,0 +1,235 @@
+//! Tests of the slab with its readers in the same process, over mappings of their own.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::{OwnedSegment, SegmentInfo, WordsRo, WordsRw};
+
+const MIB: usize = 1 << 20;
+
+fn hold_words(count: usize) -> WordsRw {
+    let info = SegmentInfo { kind: 1, generation: 1, layout_version: 1, layout_hash: 1 };
+    OwnedSegment::create("corelane-test-holds", count, info).unwrap().into_words()
+}
+
+fn trusted() -> Trusted {
+    Trusted::of_a_test()
+}
+
+/// A slab and a reader that is given every extent.
+struct Pair {
+    slab: Slab,
+    reader: SlabReader,
+    holds: Holds,
+    hold_words: WordsRw,
+    position: u64,
+}
+
+impl Pair {
+    fn new(limit_bytes: usize) -> Self {
+        let hold_words = hold_words(4);
+        let holds = Holds::new(hold_words.clone());
+        let slab = Slab::new(limit_bytes, 1);
+        Self { slab, reader: SlabReader::new(), holds, hold_words, position: 0 }
+    }
+
+    fn grow(&mut self, bytes: usize) -> Result<(), LoanError> {
+        let extent = self.slab.grow(bytes)?;
+        let fd = extent.fd.try_clone_to_owned().unwrap();
+        self.reader.add(extent.number, extent.shape, fd).unwrap();
+        Ok(())
+    }
+
+    /// Lends, growing when every chunk is in use.
+    fn lend(&mut self, bytes: usize) -> Chunk {
+        if let Some(chunk) = self.slab.lend(bytes).unwrap() {
+            return chunk;
+        }
+        self.grow(bytes).unwrap();
+        self.slab.lend(bytes).unwrap().expect("because the slab grew")
+    }
+
+    fn publish(&mut self, payload: &[u8]) -> ChunkRef {
+        let mut chunk = self.lend(payload.len());
+        chunk.copy_from_slice(payload);
+        let reference = chunk.reference();
+        self.slab.published(chunk, self.position);
+        self.position += 1;
+        reference
+    }
+
+    fn reclaim(&mut self, bytes: usize, over: u64) {
+        let holders: [&WordsRo; 1] = [&self.hold_words];
+        self.slab.reclaim(bytes, over, holders.into_iter());
+    }
+}
+
+#[test]
+fn a_payload_is_copied_and_held_and_its_chunk_used_again() {
+    let mut pair = Pair::new(MIB);
+    let payload: Vec<u8> = (0..5000).map(|index| index as u8).collect();
+    let reference = pair.publish(&payload);
+    assert_eq!(ChunkRef::decode(reference.encode()), reference);
+    let mut copy = Vec::new();
+    pair.reader.copy_to_vec(reference, &mut copy).unwrap();
+    assert_eq!(copy, payload);
+    let held = pair.reader.hold(reference, &pair.holds, trusted()).unwrap();
+    assert_eq!(&*held, &payload[..]);
+
+    // Its position is over, but it is held.
+    let free = pair.slab.counts().free;
+    pair.reclaim(5000, 1);
+    assert_eq!(pair.slab.counts().free, free);
+    assert_eq!(&*held, &payload[..], "a held payload stays");
+    // Whoever comes now comes too late, by either way.
+    assert!(matches!(pair.reader.copy_to_vec(reference, &mut copy), Err(ReadError::Overrun)));
+    let late = pair.reader.hold(reference, &pair.holds, trusted());
+    assert!(matches!(late, Err(ReadError::Overrun)), "{late:?}");
+    drop(held);
+    pair.reclaim(5000, 1);
+    assert_eq!(pair.slab.counts().free, free + 1);
+    assert_eq!(pair.slab.counts().published, 0);
+}
+
+#[test]
+fn a_chunk_that_was_not_published_comes_back() {
+    let mut pair = Pair::new(MIB);
+    let chunk = pair.lend(600);
+    let free = pair.slab.counts().free;
+    drop(chunk);
+    assert_eq!(pair.slab.counts().free, free + 1);
+    let mut chunk = pair.lend(600);
+    assert_eq!(chunk.len(), 600);
+    chunk.truncate(7);
+    assert_eq!((chunk.len(), chunk.reference().length), (7, 7));
+}
+
+#[test]
+fn the_slab_grows_by_need_and_to_its_limit() {
+    let mut pair = Pair::new(4 * MIB);
+    assert_eq!(pair.slab.counts(), SlabCounts::default(), "nothing is there before it is needed");
+    let mut chunks = Vec::new();
+    for _ in 0..4 {
+        chunks.push(pair.lend(MIB));
+    }
+    let refused = pair.grow(MIB).unwrap_err();
+    assert!(matches!(refused, LoanError::Exhausted { used, .. } if used == 4 * MIB), "{refused}");
+    assert_eq!(refused.code(), "CL-0379");
+    let refused = pair.slab.lend(PAYLOAD_BYTES_MAX + 1).unwrap_err();
+    assert_eq!(refused.code(), "CL-0378");
+    chunks.pop();
+    assert!(pair.slab.lend(MIB).unwrap().is_some());
+}
+
+#[test]
+fn what_is_wanted_back_is_a_quarter_oldest_first() {
+    let mut pair = Pair::new(MIB);
+    assert_eq!(pair.slab.wanted(600), None);
+    for _ in 0..8 {
+        pair.publish(&[1; 600]);
+    }
+    assert_eq!(pair.slab.wanted(600), Some(2));
+    assert_eq!(pair.slab.wanted(60_000), None, "another size");
+    pair.reclaim(600, 2);
+    assert_eq!(pair.slab.counts().published, 6);
+}
+
+#[test]
+fn references_that_cannot_be_are_refused() {
+    let mut pair = Pair::new(MIB);
+    let good = pair.publish(&[7; 600]);
+    let mut out = [0; 600];
+    let refused = |reference| pair.reader.copy(reference, &mut [0; 4096]).unwrap_err();
+    for (reference, code) in [
+        (ChunkRef { extent: 1, ..good }, "CL-0373"),
+        (ChunkRef { extent: u32::MAX, ..good }, "CL-0373"),
+        (ChunkRef { index: u32::MAX, ..good }, "CL-0374"),
+        (ChunkRef { length: u64::MAX, ..good }, "CL-0374"),
+        (ChunkRef { length: 641, ..good }, "CL-0374"),
+        (ChunkRef { generation: good.generation + 1, ..good }, "CL-0372"),
+    ] {
+        let refusal = refused(reference);
+        assert_eq!(refusal.code(), code, "{reference:?}");
+        assert_eq!(refusal.is_corrupt(), code != "CL-0372");
+    }
+    let refusal = pair.reader.copy(good, &mut out[..599]).unwrap_err();
+    assert_eq!(refusal.code(), "CL-0376");
+    assert_eq!(pair.reader.copy(good, &mut out).unwrap(), 600);
+}
+
+#[test]
+fn holds_are_bounded() {
+    let mut pair = Pair::new(MIB);
+    let reference = pair.publish(&[7; 600]);
+    let hold = |pair: &Pair| pair.reader.hold(reference, &pair.holds, trusted());
+    let held: Vec<_> = (0..4).map(|_| hold(&pair).unwrap()).collect();
+    assert_eq!(hold(&pair).unwrap_err().code(), "CL-0375");
+    drop(held);
+    assert!(hold(&pair).is_ok());
+    let none = Holds::new(hold_words(1).window(0, 0).unwrap());
+    let refused = pair.reader.hold(reference, &none, trusted()).unwrap_err();
+    assert!(matches!(refused, ReadError::NoHold { max: 0 }));
+}
+
+#[test]
+fn extents_that_cannot_be_are_refused() {
+    let mut pair = Pair::new(MIB);
+    let extent = pair.slab.grow(600).unwrap();
+    let fd = || extent.fd.try_clone_to_owned().unwrap();
+    let mut add = |number, shape| pair.reader.add(number, shape, fd()).unwrap_err().code();
+    assert_eq!(add(1, extent.shape), "CL-0377");
+    for (chunk_bytes, chunks) in
+        [(0, 1), (511, 1), (513, 1), (2 << 30, 1), (640, 0), (640, 1 << 17)]
+    {
+        assert_eq!(add(0, ExtentShape { chunk_bytes, chunks }), "CL-0371", "{chunk_bytes}");
+    }
+    // The segment is another than was told.
+    assert_eq!(add(0, ExtentShape { chunk_bytes: 512, ..extent.shape }), "CL-0311");
+    let chunks = extent.shape.chunks + 4096;
+    assert_eq!(add(0, ExtentShape { chunks, ..extent.shape }), "CL-0313");
+    pair.reader.add(0, extent.shape, fd()).unwrap();
+    assert_eq!(pair.reader.extents(), 1);
+}
+
+proptest! {
+    /// Whatever is published, held and reclaimed in whatever order: what is held does not change,
+    /// and what is read is what was published or told to be gone.
+    #[test]
+    fn held_payloads_never_change(steps in proptest::collection::vec((0_u8..4, 0_usize..3), 1..80)) {
+        let mut pair = Pair::new(MIB);
+        let sizes = [10, 700, 3000];
+        let (mut published, mut held) = (Vec::new(), Vec::new());
+        for (index, (step, which)) in steps.into_iter().enumerate() {
+            let fill = index as u8;
+            match step {
+                0 | 1 => {
+                    let payload = vec![fill; sizes[which]];
+                    published.push((pair.publish(&payload), payload));
+                }
+                2 if !published.is_empty() => {
+                    let (reference, payload) = &published[index % published.len()];
+                    match pair.reader.hold(*reference, &pair.holds, trusted()) {
+                        Ok(sample) => held.push((sample, payload.clone())),
+                        Err(ReadError::NoHold { .. }) => held.clear(),
+                        Err(error) => prop_assert!(matches!(error, ReadError::Overrun)),
+                    }
+                }
+                _ => {
+                    if let Some(over) = pair.slab.wanted(sizes[which]) {
+                        pair.reclaim(sizes[which], over);
+                    }
+                }
+            }
+            for (sample, payload) in &held {
+                prop_assert_eq!(&**sample, &payload[..]);
+            }
+            for (reference, payload) in &published {
+                let mut copy = Vec::new();
+                match pair.reader.copy_to_vec(*reference, &mut copy) {
+                    Ok(()) => prop_assert_eq!(&copy, payload),
+                    Err(error) => prop_assert!(matches!(error, ReadError::Overrun)),
+                }
+            }
+        }
+    }
+}

@@ -302,6 +302,12 @@ impl<D: ReadWords, C: WriteWords> Consumer<D, C> {
     pub fn consumed(&self) -> u64 {
         self.head
     }
+
+    /// Records given back to the producer so far.
+    #[inline]
+    pub fn released(&self) -> u64 {
+        self.head_published
+    }
 }
 
 /// A committed record; reading it copies words, because a peer may still be able to write them.

@@ -7,6 +7,7 @@
 //!
 //! ```text
 //! words 0..512   tail (P10) in word 0, a page of its own      written by the producer
+//!                a word for those above in word 8
 //! then           capacity bytes                                written by the producer
 //! ```
 
@@ -23,6 +24,8 @@ use crate::{
 
 /// Words before the bytes: a page.
 const BYTES_FIRST: usize = 512;
+/// The first of the words that the ring leaves alone.
+const SPARE: usize = CURSOR_WORDS;
 /// Kind of the segment.
 pub const BYTE_RING_KIND: u32 = 12;
 const LAYOUT_VERSION: u32 = 1;
@@ -85,6 +88,11 @@ impl ByteRing {
         self.tail_words().read_only()
     }
 
+    /// Words of the producer that the ring leaves alone.
+    pub fn spare(&self) -> WordsRw {
+        self.segment.words().window(SPARE, CURSOR_WORDS).expect("because the page is there")
+    }
+
     fn tail_words(&self) -> WordsRw {
         self.segment.words().window(0, CURSOR_WORDS).expect("because the page of the tail is there")
     }
@@ -134,6 +142,11 @@ impl ByteRingReader {
     /// The word whose low half changes with every record that is published, to sleep on.
     pub fn tail(&self) -> WordsRo {
         self.words.window(0, CURSOR_WORDS).expect("because the page of the tail is there")
+    }
+
+    /// Words of the producer that the ring leaves alone.
+    pub fn spare(&self) -> WordsRo {
+        self.words.window(SPARE, CURSOR_WORDS).expect("because the page is there")
     }
 
     /// The consumer's side, which publishes its head in `head`, which must be zero.

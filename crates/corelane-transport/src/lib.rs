@@ -21,8 +21,11 @@
 mod endpoint;
 mod envelope;
 mod event_count;
+pub mod exchange;
+mod participant;
 mod port;
 pub mod strategy;
+pub mod topic;
 mod wait;
 
 pub use endpoint::{Endpoint, Message, ReceiveError, SendError};
@@ -31,6 +34,7 @@ pub use envelope::{
     Priority,
 };
 pub use event_count::EventCount;
+pub use participant::{Participant, ParticipantError};
 pub use port::{
     LaneShape, LaneShapeError, Port, PortError, RECORD_WORDS_MAX, Record, SECTIONS_MAX, sleep,
 };

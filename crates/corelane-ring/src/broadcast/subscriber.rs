@@ -219,9 +219,35 @@ impl<D: ReadWords, C: WriteWords> WordSubscriber<D, C> {
         if self.has_next() { Ok(self.tail_cached - self.position) } else { self.look_again() }
     }
 
+    /// Copies the next record and leaves it where it is, for who takes hold of what it refers to
+    /// before [`skip`](Self::skip).
+    ///
+    /// # Errors
+    /// - [`TryRecvError`]: there is none, or the subscriber lost its place.
+    ///
+    /// # Panics
+    /// When `record` is longer than a record: the caller knows the shape.
+    #[inline]
+    pub fn peek(&mut self, record: &mut [u64]) -> Result<(), TryRecvError> {
+        assert!(record.len() <= self.shape.record_words(), "record exceeds the slot");
+        self.look()?;
+        self.data.read(self.shape.record_start(self.position), record);
+        if self.is_intact() { Ok(()) } else { Err(self.settle()) }
+    }
+
+    /// Goes past the record that was peeked at.
+    ///
+    /// # Errors
+    /// - [`TryRecvError`]: there is none, or the subscriber lost its place.
+    #[inline]
+    pub fn skip(&mut self) -> Result<(), TryRecvError> {
+        self.look()?;
+        self.finish()
+    }
+
     /// Whether the next record is known to be there.
     #[inline(always)]
-    pub(super) fn has_next(&self) -> bool {
+    pub fn has_next(&self) -> bool {
         self.position != self.tail_cached
     }
 

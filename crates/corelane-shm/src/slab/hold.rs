@@ -204,7 +204,7 @@ impl fmt::Debug for Held {
 }
 
 /// The extents of one owner, as a reader knows them.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct SlabReader {
     extents: Vec<PeerExtent>,
 }

@@ -1,0 +1,215 @@
+//! What an exchange decides: who is linked to whom. Pure: it opens no socket.
+
+use std::collections::BTreeMap;
+
+use super::message::{Listed, NAME_BYTES_MAX, Refusal, Registration, Role, TypeTag};
+
+/// Most ends that one exchange knows.
+pub const ENDS_MAX: usize = 65_536;
+
+/// Number of a participant, for as long as it is connected.
+pub(super) type Participant = u64;
+
+/// What the driver has to do.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Action {
+    /// Tell the participant that its end is known.
+    Registered { to: Participant, end: u64, tag: Option<TypeTag>, links: usize },
+    /// Tell the participant that its end was not taken.
+    Refused { to: Participant, end: u64, refusal: Refusal },
+    /// Make a socket and give an end of it to each of two ends.
+    Link { one: (Participant, u64), other: (Participant, u64) },
+}
+
+#[derive(Debug)]
+struct End {
+    participant: Participant,
+    number: u64,
+    role: Role,
+}
+
+/// A topic or lane: there as long as it has an end.
+#[derive(Debug)]
+struct Name {
+    tag: Option<TypeTag>,
+    ends: Vec<End>,
+}
+
+impl Name {
+    fn is_lane(&self) -> bool {
+        self.ends.iter().any(|end| end.role.is_single())
+    }
+
+    /// Why an end is not taken.
+    fn refuse(&self, asked: &Registration) -> Option<Refusal> {
+        let is_lane = self.is_lane();
+        if is_lane != asked.role.is_single() {
+            return Some(Refusal::Form { is_lane });
+        }
+        if let (Some(found), Some(tag)) = (&self.tag, &asked.tag)
+            && found.hash != tag.hash
+        {
+            return Some(Refusal::Type { found: found.clone() });
+        }
+        let is_taken = is_lane && self.ends.iter().any(|end| end.role == asked.role);
+        is_taken.then_some(Refusal::Taken { role: asked.role })
+    }
+}
+
+/// Every name with its ends.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    names: BTreeMap<String, Name>,
+    ends: usize,
+}
+
+impl State {
+    /// A participant brings an end.
+    pub(super) fn register(&mut self, from: Participant, asked: Registration) -> Vec<Action> {
+        let refused = |refusal| vec![Action::Refused { to: from, end: asked.end, refusal }];
+        if !(1..=NAME_BYTES_MAX).contains(&asked.name.len()) {
+            return refused(Refusal::Name { limit: NAME_BYTES_MAX });
+        }
+        if self.ends == ENDS_MAX {
+            return refused(Refusal::TooMany { limit: ENDS_MAX });
+        }
+        if let Some(refusal) = self.names.get(&asked.name).and_then(|name| name.refuse(&asked)) {
+            return refused(refusal);
+        }
+        let name = self.names.entry(asked.name);
+        let name = name.or_insert_with(|| Name { tag: None, ends: Vec::new() });
+        name.tag = name.tag.take().or(asked.tag);
+        let tag = name.tag.clone();
+        let is_new =
+            |peer: &&End| peer.role == asked.role.peer() && !asked.linked.contains(&peer.number);
+        let link = |peer: &End| Action::Link {
+            one: (peer.participant, peer.number),
+            other: (from, asked.end),
+        };
+        let links: Vec<Action> = name.ends.iter().filter(is_new).map(link).collect();
+        let registered = Action::Registered { to: from, end: asked.end, tag, links: links.len() };
+        let actions = std::iter::once(registered).chain(links).collect();
+        name.ends.push(End { participant: from, number: asked.end, role: asked.role });
+        self.ends += 1;
+        actions
+    }
+
+    /// A participant takes an end away.
+    pub(super) fn withdraw(&mut self, from: Participant, number: u64) {
+        self.retain(|end| end.participant != from || end.number != number);
+    }
+
+    /// A participant is gone.
+    pub(super) fn gone(&mut self, participant: Participant) {
+        self.retain(|end| end.participant != participant);
+    }
+
+    fn retain(&mut self, is_kept: impl Fn(&End) -> bool) {
+        self.names.retain(|_, name| {
+            name.ends.retain(&is_kept);
+            !name.ends.is_empty()
+        });
+        self.ends = self.names.values().map(|name| name.ends.len()).sum();
+    }
+
+    /// What there is, by name.
+    pub(super) fn list(&self) -> Vec<Listed> {
+        let count = |name: &Name, roles: [Role; 2]| {
+            name.ends.iter().filter(|end| roles.contains(&end.role)).count()
+        };
+        let listed = |(key, name): (&String, &Name)| Listed {
+            name: key.clone(),
+            is_lane: name.is_lane(),
+            sources: count(name, [Role::Publisher, Role::Sender]),
+            sinks: count(name, [Role::Subscriber, Role::Receiver]),
+            tag: name.tag.clone(),
+        };
+        self.names.iter().map(listed).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(end: u64, role: Role, name: &str) -> Registration {
+        Registration { end, role, name: name.into(), tag: None, linked: Vec::new() }
+    }
+
+    fn tag(hash: &str) -> Option<TypeTag> {
+        Some(TypeTag { hash: hash.into(), schema: serde_json::Value::Null })
+    }
+
+    fn links(actions: &[Action]) -> Vec<(u64, u64)> {
+        let link = |action: &Action| match action {
+            Action::Link { one, other } => Some((one.1, other.1)),
+            _ => None,
+        };
+        actions.iter().filter_map(link).collect()
+    }
+
+    fn refusal(actions: &[Action]) -> &Refusal {
+        let [Action::Refused { refusal, .. }] = actions else { panic!("{actions:?}") };
+        refusal
+    }
+
+    #[test]
+    fn every_publisher_is_linked_to_every_subscriber_of_its_topic_once() {
+        let mut state = State::default();
+        assert_eq!(links(&state.register(1, asked(10, Role::Publisher, "a"))), []);
+        assert_eq!(links(&state.register(2, asked(20, Role::Subscriber, "a"))), [(10, 20)]);
+        assert_eq!(links(&state.register(2, asked(21, Role::Subscriber, "b"))), []);
+        assert_eq!(links(&state.register(3, asked(30, Role::Subscriber, "a"))), [(10, 30)]);
+        let second = state.register(3, asked(31, Role::Publisher, "a"));
+        assert_eq!(links(&second), [(20, 31), (30, 31)]);
+        let back = Registration { linked: vec![10], ..asked(40, Role::Subscriber, "a") };
+        assert_eq!(links(&state.register(4, back)), [(31, 40)]);
+    }
+
+    #[test]
+    fn a_lane_has_one_sender_and_one_receiver_at_a_time() {
+        let mut state = State::default();
+        state.register(1, asked(10, Role::Sender, "a"));
+        let second = state.register(2, asked(20, Role::Sender, "a"));
+        assert_eq!(*refusal(&second), Refusal::Taken { role: Role::Sender });
+        assert_eq!(links(&state.register(2, asked(20, Role::Receiver, "a"))), [(10, 20)]);
+        state.gone(1);
+        assert_eq!(links(&state.register(3, asked(30, Role::Sender, "a"))), [(20, 30)]);
+        state.withdraw(2, 20);
+        assert_eq!(links(&state.register(2, asked(21, Role::Receiver, "a"))), [(30, 21)]);
+    }
+
+    #[test]
+    fn another_type_or_form_or_a_wrong_name_is_refused() {
+        let mut state = State::default();
+        let typed = |end, role, hash| Registration { tag: tag(hash), ..asked(end, role, "a") };
+        let untyped = state.register(1, asked(10, Role::Subscriber, "a"));
+        assert!(matches!(&untyped[0], Action::Registered { tag: None, .. }));
+        state.register(1, typed(11, Role::Publisher, "x"));
+        let other = state.register(2, typed(20, Role::Publisher, "y"));
+        assert_eq!(*refusal(&other), Refusal::Type { found: tag("x").unwrap() });
+        let told = state.register(2, asked(21, Role::Subscriber, "a"));
+        assert!(matches!(&told[0], Action::Registered { tag: Some(_), .. }));
+        let lane = state.register(2, asked(22, Role::Sender, "a"));
+        assert_eq!(*refusal(&lane), Refusal::Form { is_lane: false });
+        for name in [String::new(), "n".repeat(NAME_BYTES_MAX + 1)] {
+            let refused = state.register(2, asked(23, Role::Sender, &name));
+            assert_eq!(*refusal(&refused), Refusal::Name { limit: NAME_BYTES_MAX });
+        }
+    }
+
+    #[test]
+    fn a_name_is_there_as_long_as_it_has_an_end() {
+        let mut state = State::default();
+        state.register(1, asked(10, Role::Publisher, "a"));
+        state.register(2, asked(20, Role::Subscriber, "a"));
+        state.register(2, asked(21, Role::Receiver, "b"));
+        let listed = state.list();
+        assert_eq!((listed[0].sources, listed[0].sinks, listed[0].is_lane), (1, 1, false));
+        assert_eq!((listed[1].sources, listed[1].sinks, listed[1].is_lane), (0, 1, true));
+        state.withdraw(1, 20);
+        assert_eq!(state.list().len(), 2, "nobody takes away the end of another");
+        state.gone(2);
+        assert_eq!((state.list().len(), state.ends), (1, 1));
+    }
+}

@@ -1,0 +1,385 @@
+//! The publishing end of a topic, over words: what the typed ends and those for bytes have in
+//! common.
+
+use std::sync::Arc;
+use std::sync::atomic::{Ordering, fence};
+use std::time::{Duration, Instant};
+
+use corelane_ring::broadcast::{LogShape, PublisherCounts, SPARE, TAIL, WordPublisher};
+use corelane_shm::slab::{Chunk, LoanError, Slab, SlabCounts};
+use corelane_shm::{OwnedSegment, SegmentInfo, WordsRo, WordsRw, futex};
+use rustix::thread::{MembarrierCommand, membarrier};
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::event_count::EventCount;
+use crate::exchange::TypeTag;
+use crate::exchange::message::{LogOffer, Role};
+use crate::participant::{Participant, Registered};
+use crate::strategy::Barrier;
+use crate::wait::monotonic_ns;
+
+use super::error::{PublishError, TopicError};
+use super::group::{SLEEPERS, sleeping};
+use super::options::PublishOptions;
+use super::record::Layout;
+use super::roster::{Ear, LinkCounts, MemberView, Roster};
+
+/// Kind of the log's segment.
+pub(crate) const LOG_KIND: u32 = 10;
+/// Version of the log's layout.
+pub(crate) const LOG_LAYOUT_VERSION: u32 = 1;
+/// "log   v1" as a number.
+pub(crate) const LOG_LAYOUT_HASH: u64 = u64::from_le_bytes(*b"log   v1");
+/// How long a new end waits for the peers that were there before it.
+pub(crate) const LINK_PATIENCE: Duration = Duration::from_secs(1);
+/// Longest sleep of a publisher that waits for room, so that even a bug elsewhere is noticed.
+const SLEEP_MAX: Duration = Duration::from_millis(50);
+
+/// What a publisher counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct TopicCounts {
+    /// Messages published.
+    pub published: u64,
+    /// Messages refused because the log was full, or the slab.
+    pub refused: u64,
+    /// Wake-ups of subscribers that slept.
+    pub wakes: u64,
+    /// What the log counted.
+    pub log: PublisherCounts,
+    /// What is known of the links.
+    pub links: LinkCounts,
+    /// What is in use of the slab.
+    pub slab: SlabCounts,
+}
+
+/// A member, and the value of its sleepers that it was woken for.
+#[derive(Debug)]
+struct Known {
+    view: MemberView,
+    rung_for: u64,
+}
+
+/// The publishing end over words.
+#[derive(Debug)]
+pub(crate) struct RawPublisher {
+    log: WordPublisher<WordsRw, WordsRo, Ear>,
+    data: WordsRw,
+    layout: Layout,
+    slab: Slab,
+    roster: Arc<Roster>,
+    barrier: Barrier,
+    members: Vec<Known>,
+    members_version: u64,
+    is_fenced: bool,
+    has_global_barrier: bool,
+    record: Vec<u64>,
+    refused: u64,
+    wakes: u64,
+    /// Last: it takes the end away from the exchange, and its links.
+    registered: Registered,
+}
+
+impl RawPublisher {
+    pub(crate) fn new(
+        participant: &Participant,
+        name: &str,
+        tag: TypeTag,
+        message_bytes: Option<usize>,
+        options: &PublishOptions,
+    ) -> Result<Self, TopicError> {
+        let PublishOptions { slots, inline_bytes, has_time, has_hash, .. } = *options;
+        let layout = Layout::new(message_bytes, inline_bytes, has_time, has_hash);
+        let shape = LogShape::new(slots, layout.record_words(), options.subscribers_max)?;
+        let generation = fastrand::u64(..);
+        let info = SegmentInfo {
+            kind: LOG_KIND,
+            generation,
+            layout_version: LOG_LAYOUT_VERSION,
+            layout_hash: LOG_LAYOUT_HASH,
+        };
+        let segment = OwnedSegment::create("corelane-log", shape.data_words(), info)?;
+        let offer = LogOffer {
+            slots,
+            record_words: shape.record_words(),
+            seats_max: options.subscribers_max,
+            first_seat: 0,
+            has_time,
+            has_hash,
+            message_bytes,
+        };
+        let fd = segment.fd().try_clone_to_owned().map_err(|source| {
+            corelane_shm::SegmentError::Os { call: "fcntl(F_DUPFD_CLOEXEC)", source }
+        })?;
+        let data = segment.into_words();
+        let roster = Arc::new(Roster::new(offer, options.lag, fd, EventCount::new()?));
+        let ear = Ear(roster.clone());
+        let log = WordPublisher::with_arrivals(shape, options.lag, data.clone(), ear)?;
+        let (registered, _, links) =
+            participant.register(Role::Publisher, name, Some(tag), roster.clone())?;
+        // Whoever was there before gets the first message, unless it does not answer.
+        roster.wait_for(links as u64, Instant::now() + LINK_PATIENCE);
+        Ok(Self {
+            log,
+            data,
+            layout,
+            slab: Slab::new(options.slab_bytes_max, generation),
+            barrier: roster.barrier(),
+            roster,
+            members: Vec::new(),
+            members_version: 0,
+            is_fenced: true,
+            has_global_barrier: membarrier(MembarrierCommand::RegisterGlobalExpedited).is_ok(),
+            record: vec![0; shape.record_words()],
+            refused: 0,
+            wakes: 0,
+            registered,
+        })
+    }
+
+    pub(crate) fn layout(&self) -> Layout {
+        self.layout
+    }
+
+    /// Publishes records that are whole already, as many as there is room for.
+    #[inline]
+    pub(crate) fn put_records<'a>(
+        &mut self,
+        records: impl ExactSizeIterator<Item = &'a [u64]>,
+    ) -> usize {
+        let asked = records.len();
+        let count = match self.log.claim(asked) {
+            Ok(_) => asked,
+            Err(refused) => refused.free,
+        };
+        if count == 0 {
+            return 0;
+        }
+        let Ok(mut claim) = self.log.claim(count) else { return 0 };
+        records.take(count).for_each(|record| claim.put(record));
+        claim.commit();
+        self.announce();
+        count
+    }
+
+    /// Publishes one record that is whole already.
+    #[inline]
+    pub(crate) fn put_record(&mut self, record: &[u64]) -> Result<(), PublishError> {
+        match self.log.claim(1) {
+            Ok(mut claim) => {
+                claim.put(record);
+                claim.commit();
+            }
+            Err(_) => self.put_after_news(record)?,
+        }
+        self.announce();
+        Ok(())
+    }
+
+    /// The log is full, unless whoever holds the room back has left.
+    #[cold]
+    fn put_after_news(&mut self, record: &[u64]) -> Result<(), PublishError> {
+        self.log.admit();
+        match self.log.claim(1) {
+            Ok(mut claim) => {
+                claim.put(record);
+                claim.commit();
+                Ok(())
+            }
+            Err(_) => {
+                self.refused += 1;
+                Err(PublishError::Full { slots: self.log.shape().slots() })
+            }
+        }
+    }
+
+    /// Publishes a payload that fits its record.
+    #[inline]
+    pub(crate) fn put_inline(&mut self, payload: &[u8]) -> Result<(), PublishError> {
+        let (time_ns, hash) = self.time_and_hash(payload);
+        let mut record = std::mem::take(&mut self.record);
+        let meta = payload.len() as u64;
+        let first = self.layout.put_header(&mut record, meta, time_ns, hash);
+        let words = first + payload.len().div_ceil(8);
+        if words > first {
+            record[words - 1] = 0;
+        }
+        bytemuck::cast_slice_mut(&mut record[first..words])[..payload.len()]
+            .copy_from_slice(payload);
+        let put = self.put_record(&record[..words]);
+        self.record = record;
+        put
+    }
+
+    /// Publishes a payload in a chunk; gives it back when the log is full.
+    pub(crate) fn put_chunk(&mut self, chunk: Chunk) -> Result<(), (Chunk, PublishError)> {
+        let (time_ns, hash) = self.time_and_hash(&chunk);
+        let mut record = std::mem::take(&mut self.record);
+        let words = self.layout.put_loaned(&mut record, chunk.reference(), time_ns, hash);
+        let position = self.log.published();
+        let put = self.put_record(&record[..words]);
+        self.record = record;
+        match put {
+            Ok(()) => {
+                self.slab.published(chunk, position);
+                Ok(())
+            }
+            Err(error) => Err((chunk, error)),
+        }
+    }
+
+    fn time_and_hash(&self, payload: &[u8]) -> (u64, u64) {
+        let time_ns = if self.layout.has_time { monotonic_ns() } else { 0 };
+        (time_ns, if self.layout.has_hash { xxh3_64(payload) } else { 0 })
+    }
+
+    /// Lends a chunk for a payload of `bytes`.
+    pub(crate) fn lend(&mut self, bytes: usize) -> Result<Chunk, PublishError> {
+        if let Some(chunk) = self.slab.lend(bytes)? {
+            return Ok(chunk);
+        }
+        self.lend_anew(bytes)
+    }
+
+    #[cold]
+    fn lend_anew(&mut self, bytes: usize) -> Result<Chunk, PublishError> {
+        if let Some(wanted) = self.slab.wanted(bytes) {
+            let over = self.log.retire(wanted);
+            self.see_members();
+            let holders = self.members.iter().map(|member| &member.view.holds);
+            self.slab.reclaim(bytes, over, holders);
+            if let Some(chunk) = self.slab.lend(bytes)? {
+                return Ok(chunk);
+            }
+        }
+        match self.slab.grow(bytes) {
+            Ok(extent) => self.roster.announce(&extent).map_err(PublishError::Announce)?,
+            Err(error @ LoanError::Exhausted { .. }) => {
+                self.refused += 1;
+                return Err(error.into());
+            }
+            Err(error) => return Err(error.into()),
+        }
+        Ok(self.slab.lend(bytes)?.expect("because the slab has just grown"))
+    }
+
+    /// Wakes subscribers that sleep. Call it after publishing.
+    #[inline(always)]
+    fn announce(&mut self) {
+        self.barrier.of_waker();
+        if self.roster.version() != self.members_version {
+            self.see_members();
+        }
+        if !self.members.is_empty() {
+            self.look_for_sleepers();
+        }
+    }
+
+    #[inline]
+    fn look_for_sleepers(&mut self) {
+        if self.is_fenced {
+            // Pairs with the fence of a subscriber between its announcement and its last look.
+            fence(Ordering::SeqCst);
+        }
+        let mut has_sleeper = false;
+        for member in &mut self.members {
+            let word = member.view.group.load_relaxed(SLEEPERS);
+            if sleeping(word) != 0 && word != member.rung_for {
+                member.rung_for = word;
+                has_sleeper = true;
+            }
+        }
+        if has_sleeper {
+            self.wake();
+        }
+    }
+
+    #[cold]
+    fn wake(&mut self) {
+        self.wakes += 1;
+        // The word is mapped and aligned: waking it cannot fail.
+        let _ = futex::wake(&self.data, TAIL);
+    }
+
+    #[cold]
+    fn see_members(&mut self) {
+        let (version, members) = self.roster.members();
+        self.members_version = version;
+        self.is_fenced = !self.has_global_barrier || members.iter().any(|member| member.is_fenced);
+        self.members = members.into_iter().map(|view| Known { view, rung_for: 0 }).collect();
+    }
+
+    /// Waits until `publish` is not refused for want of room, or `timeout` has passed.
+    pub(crate) fn publish_within<T>(
+        &mut self,
+        timeout: Duration,
+        mut publish: impl FnMut(&mut Self) -> Result<T, PublishError>,
+    ) -> Result<T, PublishError> {
+        let started = Instant::now();
+        let result = loop {
+            match publish(self) {
+                Err(error) if error.is_full() => {}
+                result => break result,
+            }
+            let left = timeout.saturating_sub(started.elapsed());
+            if left.is_zero() {
+                let waited_ms = started.elapsed().as_millis() as u64;
+                break Err(PublishError::TimedOut { slots: self.log.shape().slots(), waited_ms });
+            }
+            let seen = self.roster.bell.now();
+            self.data.store_relaxed(SPARE, 1);
+            // Pairs with the fence of a subscriber between its cursor and its look at this word.
+            fence(Ordering::SeqCst);
+            match publish(self) {
+                Err(error) if error.is_full() => {}
+                result => break result,
+            }
+            // Whoever reads on rings by its cursor; whoever leaves, by the bell. A hold that is
+            // given back rings nobody: it is looked for again after a moment.
+            let bell = self.roster.bell.waiter(seen);
+            let cursor = self.log.blocker().map(|(words, index, word)| futex::Waiter {
+                words,
+                index,
+                expected: word as u32,
+            });
+            let moment = if cursor.is_some() { SLEEP_MAX } else { Duration::from_millis(1) };
+            let waiters: Vec<_> = cursor.into_iter().chain([bell]).collect();
+            if let Err(error) = futex::wait_any(&waiters, Some(left.min(moment))) {
+                break Err(error.into());
+            }
+        };
+        self.data.store_relaxed(SPARE, 0);
+        result
+    }
+
+    /// Waits until `count` groups of subscribers are linked.
+    pub(crate) fn wait_for_links(&self, count: usize, timeout: Duration) -> bool {
+        self.roster.wait_joined(count, Instant::now() + timeout)
+    }
+
+    pub(crate) fn number(&self) -> u64 {
+        self.registered.number()
+    }
+
+    pub(crate) fn why_cut(&self) -> Option<String> {
+        self.roster.why_cut()
+    }
+
+    pub(crate) fn counts(&mut self) -> TopicCounts {
+        TopicCounts {
+            published: self.log.published(),
+            refused: self.refused,
+            wakes: self.wakes,
+            log: self.log.counts(),
+            links: self.roster.counts(),
+            slab: self.slab.counts(),
+        }
+    }
+}
+
+impl Drop for RawPublisher {
+    fn drop(&mut self) {
+        self.log.close();
+        self.announce();
+    }
+}

@@ -1,0 +1,482 @@
+//! The subscribing end of a topic, over words: what the typed ends and those for bytes have in
+//! common.
+
+use std::sync::Arc;
+use std::sync::atomic::{Ordering, fence};
+use std::time::{Duration, Instant};
+
+use corelane_ring::broadcast::{SPARE, TAIL, TryRecvError};
+use corelane_shm::futex;
+use corelane_shm::slab::{ChunkRef, HOLDS_MAX, Held, ReadError};
+use rustix::thread::{MembarrierCommand, membarrier};
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::event_count::EventCount;
+use crate::exchange::TypeTag;
+use crate::exchange::message::Role;
+use crate::participant::{Participant, Registered};
+
+use super::error::{ReceiveError, TopicError};
+use super::group::{FALLS_ASLEEP, GroupShape, SEATS_MAX, SLEEPERS};
+use super::hub::{Connection, Hub};
+use super::options::SubscribeOptions;
+use super::publisher::LINK_PATIENCE;
+use super::record::{Body, Parsed};
+
+/// How long an extent that a record refers to may take to come.
+const EXTENT_PATIENCE: Duration = Duration::from_secs(5);
+/// Longest sleep, so that even a bug elsewhere is noticed.
+const SLEEP_MAX: Duration = Duration::from_millis(50);
+
+/// Where a message came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Origin {
+    /// Number of the publisher, unlike that of any other one.
+    pub publisher: u64,
+    /// Number of the message among all of that publisher, from 0.
+    pub sequence: u64,
+    /// When it was published, in nanoseconds of the machine's monotonic clock, if the topic has
+    /// times.
+    pub time_ns: Option<u64>,
+    /// Hash (xxh3) of the payload, which was checked, if the topic has hashes.
+    pub hash: Option<u64>,
+}
+
+/// A payload, as it was received.
+#[derive(Debug)]
+pub(crate) enum Payload {
+    /// It was in the record: words of the subscriber's buffer, from here on.
+    Inline { first: usize, bytes: usize },
+    /// It lies in the slab and is held.
+    Held(Held),
+    /// It was copied out of the slab, into the subscriber's buffer.
+    Copied,
+}
+
+/// The subscribing end over words.
+#[derive(Debug)]
+pub(crate) struct RawSubscriber {
+    hub: Arc<Hub>,
+    registered: Arc<Registered>,
+    seat: usize,
+    options: SubscribeOptions,
+    connections: Vec<Connection>,
+    next: usize,
+    version: u64,
+    pub(crate) record: Vec<u64>,
+    pub(crate) copied: Vec<u8>,
+    has_global_barrier: bool,
+    missed: u64,
+    received: u64,
+}
+
+impl RawSubscriber {
+    pub(crate) fn new(
+        participant: &Participant,
+        name: &str,
+        tag: Option<TypeTag>,
+        message_bytes: Option<Option<usize>>,
+        options: SubscribeOptions,
+    ) -> Result<(Self, Option<TypeTag>), TopicError> {
+        let SubscribeOptions { siblings, holds, .. } = options;
+        let shape = GroupShape::new(siblings, holds).ok_or(TopicError::Group {
+            siblings,
+            holds,
+            siblings_max: SEATS_MAX,
+            holds_max: HOLDS_MAX,
+        })?;
+        // The barrier reaches the publishers' processes, which have asked for it.
+        let has_global_barrier =
+            options.spins > 0 && membarrier(MembarrierCommand::RegisterGlobalExpedited).is_ok();
+        let hub = Arc::new(Hub::new(
+            shape,
+            options.is_reliable,
+            options.start,
+            !has_global_barrier,
+            message_bytes,
+            EventCount::new()?,
+        ));
+        let seat = hub.sit_down().ok_or(TopicError::NoSibling { max: siblings })?;
+        let (registered, tag, links) =
+            participant.register(Role::Subscriber, name, tag, hub.clone())?;
+        // Whatever is published by those that were there before is received from here on, unless
+        // they do not answer.
+        hub.wait_for(links as u64, Instant::now() + LINK_PATIENCE);
+        let subscriber = Self {
+            hub,
+            registered: Arc::new(registered),
+            seat,
+            options,
+            connections: Vec::new(),
+            next: 0,
+            version: 0,
+            record: Vec::new(),
+            copied: Vec::new(),
+            has_global_barrier,
+            missed: 0,
+            received: 0,
+        };
+        Ok((subscriber, tag))
+    }
+
+    /// Another subscriber with a cursor of its own, over the same links.
+    pub(crate) fn sibling(&self) -> Result<Self, TopicError> {
+        let none = TopicError::NoSibling { max: self.options.siblings };
+        let seat = self.hub.sit_down().ok_or(none)?;
+        Ok(Self {
+            hub: self.hub.clone(),
+            registered: self.registered.clone(),
+            seat,
+            options: self.options,
+            connections: Vec::new(),
+            next: 0,
+            version: 0,
+            record: Vec::new(),
+            copied: Vec::new(),
+            has_global_barrier: self.has_global_barrier,
+            missed: 0,
+            received: 0,
+        })
+    }
+
+    pub(crate) fn options(&self) -> &SubscribeOptions {
+        &self.options
+    }
+
+    /// Publishers that are linked.
+    pub(crate) fn publishers(&self) -> usize {
+        self.hub.publishers()
+    }
+
+    pub(crate) fn missed(&self) -> u64 {
+        self.missed
+    }
+
+    pub(crate) fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// Takes in what the participant's thread has for this sibling.
+    #[cold]
+    fn catch_up(&mut self) -> Result<(), ReceiveError> {
+        self.version = self.hub.version();
+        self.connections.extend(self.hub.take(self.seat));
+        match self.hub.take_refusal() {
+            Some((publisher, reason)) => Err(ReceiveError::TurnedAway { publisher, reason }),
+            None => Ok(()),
+        }
+    }
+
+    /// The index of a connection with a record, if there is one; each has its turn.
+    #[inline]
+    fn find(&mut self) -> Result<Option<usize>, ReceiveError> {
+        if self.hub.version() != self.version {
+            self.catch_up()?;
+        }
+        for _ in 0..self.connections.len() {
+            let index = if self.next < self.connections.len() { self.next } else { 0 };
+            self.next = index + 1;
+            let connection = &mut self.connections[index];
+            let released = connection.log.released();
+            match connection.log.look() {
+                Ok(_) => return Ok(Some(index)),
+                Err(TryRecvError::Empty) if !connection.link.is_over() => {
+                    connection.let_go(released);
+                }
+                Err(error) => self.settle(index, error)?,
+            }
+        }
+        Ok(None)
+    }
+
+    /// What a look or a record that was not there means.
+    #[cold]
+    fn settle(&mut self, index: usize, error: TryRecvError) -> Result<(), ReceiveError> {
+        let connection = &mut self.connections[index];
+        let publisher = connection.link.peer;
+        match error {
+            TryRecvError::Lagged { missed } => {
+                self.missed += missed;
+                return Err(ReceiveError::Lagged { publisher, missed });
+            }
+            TryRecvError::Demoted => return Err(ReceiveError::Demoted { publisher }),
+            // It ended in order, and may be gone before the word of it comes.
+            TryRecvError::Closed if !connection.link.is_over() => return Ok(()),
+            TryRecvError::Empty => {
+                // What it committed before it died may have come after the look.
+                if connection.log.look().is_ok() {
+                    return Ok(());
+                }
+            }
+            TryRecvError::Closed => {}
+            TryRecvError::Evicted => {
+                self.connections.swap_remove(index);
+                return Err(ReceiveError::Evicted { publisher });
+            }
+            _ => {}
+        }
+        self.connections.swap_remove(index);
+        Ok(())
+    }
+
+    /// Copies a record of the given connection to `record`.
+    #[inline]
+    fn read(&mut self, index: usize, record: &mut [u64]) -> Result<bool, ReceiveError> {
+        let connection = &mut self.connections[index];
+        let released = connection.log.released();
+        match connection.log.try_recv(record) {
+            Ok(()) => {
+                connection.let_go(released);
+                self.received += 1;
+                Ok(true)
+            }
+            Err(error) => self.settle(index, error).map(|()| false),
+        }
+    }
+
+    /// Receives whole records of a topic whose records are nothing but messages of one size, as
+    /// many as are there, one after the other into `records`.
+    #[inline]
+    pub(crate) fn receive_records<'a>(
+        &mut self,
+        records: impl Iterator<Item = &'a mut [u64]>,
+    ) -> Result<usize, ReceiveError> {
+        let mut count = 0;
+        let mut found = None;
+        for record in records {
+            let index = match found {
+                Some(index) => index,
+                None => match self.find() {
+                    Ok(Some(index)) => index,
+                    Ok(None) => break,
+                    // It is told by the next call: what came before counts.
+                    Err(error) if count == 0 => return Err(error),
+                    Err(_) => break,
+                },
+            };
+            match self.read(index, record) {
+                Ok(true) => count += 1,
+                Ok(false) => break,
+                Err(error) if count == 0 => return Err(error),
+                Err(_) => break,
+            }
+            let connection = &mut self.connections[index];
+            found = connection.log.has_next().then_some(index);
+        }
+        Ok(count)
+    }
+
+    /// Receives the next message of any topic, if there is one.
+    pub(crate) fn receive(&mut self) -> Result<Option<(Origin, Payload)>, ReceiveError> {
+        loop {
+            let Some(index) = self.find()? else { return Ok(None) };
+            let mut record = std::mem::take(&mut self.record);
+            record.resize(self.connections[index].link.layout.record_words(), 0);
+            let sequence = self.connections[index].log.position();
+            let received = self.receive_at(index, &mut record, sequence);
+            self.record = record;
+            match received {
+                Ok(None) => {}
+                received => return received,
+            }
+        }
+    }
+
+    fn receive_at(
+        &mut self,
+        index: usize,
+        record: &mut [u64],
+        sequence: u64,
+    ) -> Result<Option<(Origin, Payload)>, ReceiveError> {
+        let connection = &mut self.connections[index];
+        let (layout, publisher) = (connection.link.layout, connection.link.peer);
+        // A reliable subscriber holds a payload before it lets the record go; a lossy one is told
+        // by the chunk's generation.
+        let peeked = connection.log.peek(record);
+        if let Err(error) = peeked {
+            return self.settle(index, error).map(|()| None);
+        }
+        let Some(parsed) = layout.parse(record) else {
+            return Err(self.cut(index, "its record cannot be".into()));
+        };
+        let Parsed { time_ns, hash, body } = parsed;
+        let payload = match body {
+            Body::Inline { first, bytes } => Payload::Inline { first, bytes },
+            Body::Loaned(reference) => match self.fetch(index, reference) {
+                Ok(payload) => payload,
+                Err(ReadError::Overrun) => {
+                    self.skip(index);
+                    self.missed += 1;
+                    return Err(ReceiveError::Lagged { publisher, missed: 1 });
+                }
+                Err(error) if error.is_corrupt() => return Err(self.cut(index, error.to_string())),
+                Err(error) => return Err(ReceiveError::Payload(error)),
+            },
+        };
+        let is_loaned = !matches!(payload, Payload::Inline { .. });
+        let connection = &mut self.connections[index];
+        let released = connection.log.released();
+        if let Err(error) = connection.log.skip() {
+            return self.settle(index, error).map(|()| None);
+        }
+        if is_loaned {
+            // Its chunk is wanted back sooner than the room of the record.
+            connection.log.release();
+        }
+        connection.let_go(released);
+        self.received += 1;
+        if let Some(told) = hash {
+            let found = match &payload {
+                Payload::Inline { first, bytes } => {
+                    xxh3_64(&bytemuck::cast_slice(&record[*first..])[..*bytes])
+                }
+                Payload::Held(held) => xxh3_64(held),
+                Payload::Copied => xxh3_64(&self.copied),
+            };
+            if found != told {
+                let reason = format!("hash of a payload is {found:016x}, not {told:016x}");
+                return Err(self.cut(index, reason));
+            }
+        }
+        Ok(Some((Origin { publisher, sequence, time_ns, hash }, payload)))
+    }
+
+    /// Holds or copies a payload in the slab.
+    fn fetch(&mut self, index: usize, reference: ChunkRef) -> Result<Payload, ReadError> {
+        let deadline = Instant::now() + EXTENT_PATIENCE;
+        loop {
+            let connection = &mut self.connections[index];
+            let known = connection.slab.extents();
+            let result = match self.options.trusted {
+                Some(trusted) => {
+                    connection.slab.hold(reference, &connection.holds, trusted).map(Payload::Held)
+                }
+                None => connection
+                    .slab
+                    .copy_to_vec(reference, &mut self.copied)
+                    .map(|()| Payload::Copied),
+            };
+            let is_missing = matches!(result, Err(ReadError::NoExtent { .. }));
+            // It was sent before the record was published, and is on its way to the participant's
+            // thread.
+            if !is_missing || !self.hub.wait_for_extent(&connection.link, known, deadline) {
+                return result;
+            }
+            connection.slab = connection.link.slab();
+        }
+    }
+
+    fn skip(&mut self, index: usize) {
+        // That it was overrun is known already.
+        let _ = self.connections[index].log.skip();
+    }
+
+    /// Gives a publisher up that broke the rules.
+    #[cold]
+    fn cut(&mut self, index: usize, reason: String) -> ReceiveError {
+        let connection = self.connections.swap_remove(index);
+        connection.link.cut();
+        ReceiveError::Corrupt { publisher: connection.link.peer, reason }
+    }
+
+    /// Waits until a message is there, or something is to be told, or `timeout` has passed; true
+    /// when it is worth another look. May park.
+    pub(crate) fn wait(&mut self, timeout: Duration) -> Result<bool, ReceiveError> {
+        let started = Instant::now();
+        for _ in 0..self.options.spins {
+            if self.has_something() {
+                return Ok(true);
+            }
+            std::hint::spin_loop();
+        }
+        loop {
+            let seen = self.hub.bell.now();
+            if self.has_something() {
+                return Ok(true);
+            }
+            let left = timeout.saturating_sub(started.elapsed());
+            if left.is_zero() {
+                return Ok(false);
+            }
+            self.sleep(seen, left.min(SLEEP_MAX))?;
+        }
+    }
+
+    fn has_something(&mut self) -> bool {
+        self.hub.version() != self.version
+            || self.connections.iter_mut().any(Connection::has_something)
+    }
+
+    /// Sleeps once, unless something is there.
+    fn sleep(&mut self, seen: u64, timeout: Duration) -> Result<(), ReceiveError> {
+        let tails: Vec<u64> =
+            self.connections.iter().map(|link| link.link.data.load_relaxed(TAIL)).collect();
+        for connection in &self.connections {
+            let sleepers = &connection.link.group.as_atomics()[SLEEPERS];
+            sleepers.fetch_add(FALLS_ASLEEP, Ordering::Relaxed);
+        }
+        // Pairs with the fence of a publisher between its tail and its look for sleepers; where
+        // there is a barrier that reaches it, the publisher needs none.
+        fence(Ordering::SeqCst);
+        if self.has_global_barrier {
+            // It was granted when it was asked for; a filter since then would end in short sleeps.
+            let _ = membarrier(MembarrierCommand::GlobalExpedited);
+        }
+        let result = if self.has_something() {
+            Ok(())
+        } else {
+            let waiters: Vec<_> = self
+                .connections
+                .iter()
+                .zip(&tails)
+                .map(|(connection, &tail)| futex::Waiter {
+                    words: &connection.link.data,
+                    index: TAIL,
+                    expected: tail as u32,
+                })
+                .chain([self.hub.bell.waiter(seen)])
+                .collect();
+            futex::wait_any(&waiters, Some(timeout)).map(|_| ())
+        };
+        for connection in &self.connections {
+            connection.link.group.as_atomics()[SLEEPERS].fetch_sub(1, Ordering::Relaxed);
+        }
+        Ok(result?)
+    }
+}
+
+impl Connection {
+    /// Tells a publisher that sleeps for want of room, if the cursor has moved since `released`.
+    #[inline(always)]
+    fn let_go(&self, released: u64) {
+        if self.log.released() != released {
+            self.wake_publisher();
+        }
+    }
+
+    #[cold]
+    fn wake_publisher(&self) {
+        // Pairs with the fence of a publisher between its announcement and its last look at the
+        // cursors.
+        fence(Ordering::SeqCst);
+        if self.link.data.load_relaxed(SPARE) != 0 {
+            // The word is mapped and aligned: waking it cannot fail.
+            let _ = futex::wake(&self.cursors, self.cursor);
+        }
+    }
+
+    /// Whether a look at it is worth while.
+    fn has_something(&mut self) -> bool {
+        let released = self.log.released();
+        let is_worth = !matches!(self.log.look(), Err(TryRecvError::Empty | TryRecvError::Closed));
+        self.let_go(released);
+        is_worth || self.link.is_over()
+    }
+}
+
+impl Drop for RawSubscriber {
+    fn drop(&mut self) {
+        self.connections.clear();
+        self.hub.stand_up(self.seat);
+    }
+}

@@ -22,6 +22,7 @@ mod endpoint;
 mod envelope;
 mod event_count;
 pub mod exchange;
+pub mod lane;
 mod participant;
 mod port;
 pub mod strategy;

@@ -79,6 +79,10 @@ impl LaneShape {
         self.ring.payload_words() * 8 - HEADER_BYTES
     }
 
+    pub(crate) fn ring(&self) -> Shape {
+        self.ring
+    }
+
     fn section_words(&self) -> usize {
         SECTION_HEADER_WORDS + Priority::COUNT * self.ring.data_words()
     }

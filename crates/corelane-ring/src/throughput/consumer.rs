@@ -61,6 +61,11 @@ impl<T: ReadWords, H: WriteWords, P: Peer> Consumer<T, H, P> {
         self.peer.is_gone()
     }
 
+    /// What tells the producer of room.
+    pub fn peer(&self) -> &P {
+        &self.peer
+    }
+
     /// Capacity in bytes, headers and gaps included.
     pub fn capacity_bytes(&self) -> usize {
         self.side.capacity()

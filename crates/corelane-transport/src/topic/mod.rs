@@ -48,6 +48,8 @@ pub use record::INLINE_BYTES_MAX;
 pub use roster::LinkCounts;
 pub use subscriber::Origin;
 
+pub(crate) use publisher::LINK_PATIENCE;
+
 use crate::exchange::TypeTag;
 use crate::participant::Participant;
 

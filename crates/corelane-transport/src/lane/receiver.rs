@@ -1,0 +1,391 @@
+//! The receiving end of a lane.
+
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicU64, Ordering, fence};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use corelane_shm::fdpass::{Channel, Packet};
+use corelane_shm::{WordsRw, futex};
+use rustix::thread::{MembarrierCommand, membarrier};
+
+use crate::event_count::EventCount;
+use crate::exchange::message::{PROTOCOL, Role, ToSink, ToSource, Want, decode, encode};
+use crate::participant::{LocalEnd, Participant, Registered, Verdict};
+use crate::topic::LINK_PATIENCE;
+
+use super::error::{LaneError, LaneReceiveError};
+use super::ring::ReceiveRing;
+use super::{LaneOptions, page};
+
+/// Longest sleep, so that even a bug elsewhere is noticed.
+const SLEEP_MAX: Duration = Duration::from_millis(50);
+
+/// A ring with its sender.
+#[derive(Debug)]
+struct Connected {
+    peer: u64,
+    channel: Arc<Channel>,
+    ring: ReceiveRing,
+    own: WordsRw,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    opening: Option<(u64, Arc<Channel>, WordsRw)>,
+    /// Made by the participant's thread, not yet taken by the receiver.
+    next: Option<Connected>,
+    peer: Option<u64>,
+    refusal: Option<String>,
+    ended: u64,
+}
+
+/// What the participant's thread keeps of a receiver.
+#[derive(Debug)]
+struct Shared {
+    options: LaneOptions,
+    is_fenced: bool,
+    inner: Mutex<Inner>,
+    version: AtomicU64,
+    bell: EventCount,
+    changed: Condvar,
+}
+
+impl Shared {
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn publish_change(&self) {
+        self.version.fetch_add(1, Ordering::Release);
+        self.bell.raise();
+        self.changed.notify_all();
+    }
+
+    fn begin(&self, channel: &Arc<Channel>) -> Result<WordsRw, String> {
+        let own = page::create().map_err(|error| error.to_string())?;
+        let want = Want {
+            protocol: PROTOCOL,
+            seats: 0,
+            holds: 0,
+            is_reliable: true,
+            is_fenced: self.is_fenced,
+        };
+        let want = encode(&ToSource::Want(want));
+        let sent = channel.send(&want, &[own.fd()], Some(Duration::ZERO));
+        sent.map_err(|error| error.to_string())?;
+        Ok(own.into_words())
+    }
+
+    fn hear(&self, peer: u64, packet: Packet) -> Result<(), String> {
+        let message = decode::<ToSink>(&packet.bytes).ok_or("its packet is no message")?;
+        let mut inner = self.inner();
+        match message {
+            ToSink::Lane(offer) => {
+                let opening = inner.opening.take().filter(|(number, ..)| *number == peer);
+                let (_, channel, own) = opening.ok_or("its lane came twice")?;
+                let Ok([fd]) = <[OwnedFd; 1]>::try_from(packet.fds) else {
+                    return Err("its lane came without its one segment".into());
+                };
+                let ring = ReceiveRing::open(offer, fd, &own, self.options.trusted)?;
+                let joined = encode(&ToSource::Joined {});
+                let sent = channel.send(&joined, &[], Some(Duration::ZERO));
+                sent.map_err(|error| error.to_string())?;
+                inner.next = Some(Connected { peer, channel, ring, own });
+                inner.peer = Some(peer);
+            }
+            ToSink::Sorry { reason } => inner.refusal = Some(reason),
+            ToSink::Unknown => return Ok(()),
+            _ => return Err("it is no sender of a lane".into()),
+        }
+        drop(inner);
+        self.publish_change();
+        Ok(())
+    }
+}
+
+impl LocalEnd for Shared {
+    fn linked(&self, peer: u64, channel: &Arc<Channel>) -> Verdict {
+        match self.begin(channel) {
+            Ok(own) => {
+                self.inner().opening = Some((peer, channel.clone(), own));
+                Verdict::Keep
+            }
+            Err(reason) => {
+                self.inner().refusal = Some(reason);
+                Verdict::Cut
+            }
+        }
+    }
+
+    fn heard(&self, peer: u64, packet: Packet) -> Verdict {
+        match self.hear(peer, packet) {
+            Ok(()) => Verdict::Keep,
+            Err(reason) => {
+                self.inner().refusal = Some(reason);
+                Verdict::Cut
+            }
+        }
+    }
+
+    fn unlinked(&self, peer: u64) {
+        let mut inner = self.inner();
+        if inner.peer == Some(peer) {
+            inner.peer = None;
+        }
+        inner.ended += 1;
+        drop(inner);
+        self.publish_change();
+    }
+}
+
+/// The receiving end of a lane. Wait-free but where it says that it waits.
+#[derive(Debug)]
+pub struct LaneReceiver {
+    shared: Arc<Shared>,
+    current: Option<Connected>,
+    version: u64,
+    sleeps: u64,
+    received: u64,
+    /// Last: it takes the end away from the exchange, and its link.
+    _registered: Registered,
+}
+
+impl LaneReceiver {
+    pub(super) fn new(
+        participant: &Participant,
+        name: &str,
+        options: LaneOptions,
+    ) -> Result<Self, LaneError> {
+        // The barrier reaches the sender's process, which has asked for it.
+        let has_global_barrier =
+            options.spins > 0 && membarrier(MembarrierCommand::RegisterGlobalExpedited).is_ok();
+        let shared = Arc::new(Shared {
+            options,
+            is_fenced: !has_global_barrier,
+            inner: Mutex::default(),
+            version: AtomicU64::new(0),
+            bell: EventCount::new()?,
+            changed: Condvar::new(),
+        });
+        let (registered, _, links) =
+            participant.register(Role::Receiver, name, None, shared.clone())?;
+        let receiver = Self {
+            shared,
+            current: None,
+            version: 0,
+            sleeps: 0,
+            received: 0,
+            _registered: registered,
+        };
+        if links > 0 {
+            receiver.wait_for_sender(LINK_PATIENCE);
+        }
+        Ok(receiver)
+    }
+
+    /// Waits until there is, or was, a sender; false after `timeout`.
+    pub fn wait_for_sender(&self, timeout: Duration) -> bool {
+        let deadline = Instant::now() + timeout;
+        let mut inner = self.shared.inner();
+        while inner.peer.is_none() && inner.ended == 0 {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            let waited = self.shared.changed.wait_timeout(inner, left);
+            (inner, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        }
+        inner.peer.is_some()
+    }
+
+    /// Whether there is a sender.
+    pub fn is_connected(&self) -> bool {
+        self.shared.inner().peer.is_some()
+    }
+
+    /// Hands up to `count` records to `take`, each where it lies or as a copy on the stack of this
+    /// end, and returns how many there were.
+    ///
+    /// # Errors
+    /// - [`LaneReceiveError`]: something is to be told; the next call goes on behind it.
+    #[inline]
+    pub fn drain(
+        &mut self,
+        count: usize,
+        mut take: impl FnMut(&[u8]),
+    ) -> Result<usize, LaneReceiveError> {
+        let taken = match &mut self.current {
+            Some(current) => match current.ring.drain(count, &mut take) {
+                Ok((taken, has_released)) => {
+                    if has_released {
+                        current.wake_sender();
+                    }
+                    taken
+                }
+                Err(error) => {
+                    current.channel.shutdown();
+                    self.current = None;
+                    return Err(error);
+                }
+            },
+            None => 0,
+        };
+        if taken == 0 && self.shared.version.load(Ordering::Acquire) != self.version {
+            return self.drain_next(count, take);
+        }
+        self.received += taken as u64;
+        Ok(taken)
+    }
+
+    /// Nothing was there, and something happened: what a sender that ended had sent was received.
+    #[cold]
+    fn drain_next(
+        &mut self,
+        count: usize,
+        mut take: impl FnMut(&[u8]),
+    ) -> Result<usize, LaneReceiveError> {
+        if let Some(current) = &mut self.current {
+            // It may have sent something between the look before and its end.
+            let (taken, _) = current.ring.drain(count, &mut take)?;
+            if taken > 0 {
+                self.received += taken as u64;
+                return Ok(taken);
+            }
+        }
+        let mut inner = self.shared.inner();
+        self.version = self.shared.version.load(Ordering::Acquire);
+        let current = self.current.as_ref().map(|current| current.peer);
+        if let Some(next) = inner.next.take() {
+            self.current = Some(next);
+        } else if inner.peer != current {
+            self.current = None;
+        }
+        let refusal = inner.refusal.take();
+        drop(inner);
+        match (refusal, &mut self.current) {
+            (Some(reason), _) => Err(LaneReceiveError::Unusable { reason }),
+            (None, Some(current)) => {
+                let (taken, _) = current.ring.drain(count, &mut take)?;
+                self.received += taken as u64;
+                Ok(taken)
+            }
+            (None, None) => Ok(0),
+        }
+    }
+
+    /// Receives the next record into `record`, whose content it replaces; false when there is none.
+    ///
+    /// # Errors
+    /// - [`LaneReceiveError`]: as for [`drain`](Self::drain).
+    pub fn try_receive(&mut self, record: &mut Vec<u8>) -> Result<bool, LaneReceiveError> {
+        let taken = self.drain(1, |bytes| {
+            record.clear();
+            record.extend_from_slice(bytes);
+        })?;
+        Ok(taken == 1)
+    }
+
+    /// The same, which waits until `timeout` has passed. May park.
+    ///
+    /// # Errors
+    /// - [`LaneReceiveError`]: as for [`drain`](Self::drain).
+    pub fn receive(
+        &mut self,
+        record: &mut Vec<u8>,
+        timeout: Duration,
+    ) -> Result<bool, LaneReceiveError> {
+        let started = Instant::now();
+        loop {
+            if self.try_receive(record)? {
+                return Ok(true);
+            }
+            let left = timeout.saturating_sub(started.elapsed());
+            if left.is_zero() || !self.wait(left)? {
+                return self.try_receive(record);
+            }
+        }
+    }
+
+    /// Waits until a record may be there, or `timeout` has passed; false in the latter case. May
+    /// park.
+    ///
+    /// # Errors
+    /// - [`LaneReceiveError::Sleep`]: the kernel refuses to wait.
+    pub fn wait(&mut self, timeout: Duration) -> Result<bool, LaneReceiveError> {
+        let started = Instant::now();
+        for _ in 0..self.shared.options.spins {
+            if self.has_something() {
+                return Ok(true);
+            }
+            std::hint::spin_loop();
+        }
+        loop {
+            let seen = self.shared.bell.now();
+            if self.has_something() {
+                return Ok(true);
+            }
+            let left = timeout.saturating_sub(started.elapsed());
+            if left.is_zero() {
+                return Ok(false);
+            }
+            self.sleep(seen, left.min(SLEEP_MAX))?;
+        }
+    }
+
+    fn has_something(&mut self) -> bool {
+        self.shared.version.load(Ordering::Acquire) != self.version
+            || self.current.as_mut().is_some_and(|current| current.ring.has_record())
+    }
+
+    /// Sleeps once, unless something is there.
+    fn sleep(&mut self, seen: u64, timeout: Duration) -> Result<(), LaneReceiveError> {
+        let bell = self.shared.bell.waiter(seen);
+        let Some(current) = &mut self.current else {
+            futex::wait_any(&[bell], Some(timeout))?;
+            return Ok(());
+        };
+        // What was read is the sender's again before this end sleeps.
+        if let Ok((_, true)) = current.ring.drain(0, &mut |_| {}) {
+            current.wake_sender();
+        }
+        let waiter = current.ring.waiter();
+        let waiter_expected = waiter.expected;
+        self.sleeps += 1;
+        current.own.store_relaxed(page::SLEEP, self.sleeps * 2 - 1);
+        // Pairs with the fence of the sender between its record and its look at this word; where
+        // there is a barrier that reaches it, the sender needs none.
+        fence(Ordering::SeqCst);
+        if !self.shared.is_fenced {
+            // It was granted when it was asked for; a filter since then would end in short sleeps.
+            let _ = membarrier(MembarrierCommand::GlobalExpedited);
+        }
+        let result = if current.ring.has_record() {
+            Ok(())
+        } else {
+            let mut waiter = current.ring.waiter();
+            waiter.expected = waiter_expected;
+            futex::wait_any(&[waiter, bell], Some(timeout)).map(|_| ())
+        };
+        current.own.store_relaxed(page::SLEEP, self.sleeps * 2);
+        Ok(result?)
+    }
+
+    /// Records received so far.
+    pub fn received(&self) -> u64 {
+        self.received
+    }
+}
+
+impl Connected {
+    /// Tells a sender that sleeps for want of room.
+    #[cold]
+    fn wake_sender(&self) {
+        // Pairs with the fence of the sender between its wish and its last look at the head.
+        fence(Ordering::SeqCst);
+        if self.ring.is_room_wanted() {
+            // The word is mapped and aligned: waking it cannot fail.
+            let _ = futex::wake(&self.own, 0);
+        }
+    }
+}

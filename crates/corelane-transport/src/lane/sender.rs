@@ -1,0 +1,371 @@
+//! The sending end of a lane.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicU64, Ordering, fence};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use corelane_shm::fdpass::{Channel, Packet};
+use corelane_shm::{WordsRo, futex};
+use rustix::thread::{MembarrierCommand, membarrier};
+
+use crate::event_count::EventCount;
+use crate::exchange::message::{Role, ToSink, ToSource, decode, encode};
+use crate::participant::{LocalEnd, Participant, Registered, Verdict};
+use crate::topic::LINK_PATIENCE;
+
+use super::error::{LaneError, LaneSendError};
+use super::ring::SendRing;
+use super::{LaneKind, page};
+
+/// Longest sleep of a sender that waits for room, so that even a bug elsewhere is noticed.
+const SLEEP_MAX: Duration = Duration::from_millis(50);
+
+/// A ring with its receiver.
+#[derive(Debug)]
+struct Connected {
+    peer: u64,
+    channel: Arc<Channel>,
+    ring: SendRing,
+    receiver: WordsRo,
+    is_fenced: bool,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    stranger: Option<(u64, Arc<Channel>)>,
+    /// Made by the participant's thread, not yet taken by the sender.
+    next: Option<Connected>,
+    peer: Option<u64>,
+    has_joined: bool,
+    ended: u64,
+    why_cut: Option<String>,
+}
+
+/// What the participant's thread keeps of a sender.
+#[derive(Debug)]
+struct Shared {
+    kind: LaneKind,
+    inner: Mutex<Inner>,
+    version: AtomicU64,
+    bell: EventCount,
+    changed: Condvar,
+}
+
+impl Shared {
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn publish_change(&self) {
+        self.version.fetch_add(1, Ordering::Release);
+        self.bell.raise();
+        self.changed.notify_all();
+    }
+
+    fn welcome(&self, peer: u64, channel: &Arc<Channel>, packet: Packet) -> Result<(), String> {
+        let Some(ToSource::Want(want)) = decode(&packet.bytes) else {
+            return Err("its first packet was not what it wants".into());
+        };
+        let Ok([fd]) = <[OwnedFd; 1]>::try_from(packet.fds) else {
+            return Err("its page came without its one segment".into());
+        };
+        let receiver = page::open(fd).map_err(|error| error.to_string())?;
+        let new = self.kind.create()?;
+        let offer = encode(&ToSink::Lane(self.kind.offer()));
+        let fd = new.as_fd().try_clone_to_owned().map_err(|error| error.to_string())?;
+        let ring = new.open(&receiver)?;
+        let (channel, is_fenced) = (channel.clone(), want.is_fenced);
+        // The offer goes out under the lock: its answer finds the connection.
+        let mut inner = self.inner();
+        channel
+            .send(&offer, &[fd.as_fd()], Some(Duration::ZERO))
+            .map_err(|error| error.to_string())?;
+        inner.next = Some(Connected { peer, channel, ring, receiver, is_fenced });
+        inner.peer = Some(peer);
+        Ok(())
+    }
+}
+
+impl LocalEnd for Shared {
+    fn linked(&self, peer: u64, channel: &Arc<Channel>) -> Verdict {
+        self.inner().stranger = Some((peer, channel.clone()));
+        Verdict::Keep
+    }
+
+    fn heard(&self, peer: u64, packet: Packet) -> Verdict {
+        let mut inner = self.inner();
+        if inner.peer == Some(peer) {
+            let is_joined = decode(&packet.bytes) == Some(ToSource::Joined {});
+            inner.has_joined |= is_joined;
+            drop(inner);
+            self.publish_change();
+            return if is_joined { Verdict::Keep } else { Verdict::Cut };
+        }
+        let stranger = inner.stranger.take();
+        drop(inner);
+        let Some((_, channel)) = stranger.filter(|(number, _)| *number == peer) else {
+            return Verdict::Cut;
+        };
+        let Err(reason) = self.welcome(peer, &channel, packet) else { return Verdict::Keep };
+        let sorry = encode(&ToSink::Sorry { reason: reason.clone() });
+        // One that takes nothing learns it by the end of the link.
+        let _ = channel.send(&sorry, &[], Some(Duration::ZERO));
+        self.inner().why_cut = Some(reason);
+        Verdict::Cut
+    }
+
+    fn unlinked(&self, peer: u64) {
+        let mut inner = self.inner();
+        if inner.peer == Some(peer) {
+            (inner.peer, inner.has_joined) = (None, false);
+            inner.next = inner.next.take().filter(|next| next.peer != peer);
+        }
+        inner.ended += 1;
+        drop(inner);
+        self.publish_change();
+    }
+}
+
+/// What a sender counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct LaneCounts {
+    /// Records sent.
+    pub sent: u64,
+    /// Records that were refused because there was no room or no receiver.
+    pub refused: u64,
+    /// Records that a receiver which ended is not known to have received: at most so many are
+    /// lost. Of a `throughput` lane they are not counted.
+    pub undelivered: u64,
+    /// Wake-ups of a receiver that slept.
+    pub wakes: u64,
+}
+
+/// The sending end of a lane. Wait-free but where it says that it waits.
+#[derive(Debug)]
+pub struct LaneSender {
+    shared: Arc<Shared>,
+    current: Option<Connected>,
+    version: u64,
+    rung_for: u64,
+    has_global_barrier: bool,
+    counts: LaneCounts,
+    /// Last: it takes the end away from the exchange, and its link.
+    _registered: Registered,
+}
+
+impl LaneSender {
+    pub(super) fn new(
+        participant: &Participant,
+        name: &str,
+        kind: LaneKind,
+    ) -> Result<Self, LaneError> {
+        kind.check()?;
+        let shared = Arc::new(Shared {
+            kind,
+            inner: Mutex::default(),
+            version: AtomicU64::new(0),
+            bell: EventCount::new()?,
+            changed: Condvar::new(),
+        });
+        let (registered, _, links) =
+            participant.register(Role::Sender, name, None, shared.clone())?;
+        let sender = Self {
+            shared,
+            current: None,
+            version: 0,
+            rung_for: 0,
+            has_global_barrier: membarrier(MembarrierCommand::RegisterGlobalExpedited).is_ok(),
+            counts: LaneCounts::default(),
+            _registered: registered,
+        };
+        if links > 0 {
+            sender.wait_until(LINK_PATIENCE, |inner| inner.has_joined || inner.ended > 0);
+        }
+        Ok(sender)
+    }
+
+    fn wait_until(&self, timeout: Duration, is_done: impl Fn(&Inner) -> bool) -> bool {
+        let deadline = Instant::now() + timeout;
+        let mut inner = self.shared.inner();
+        while !is_done(&inner) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            let waited = self.shared.changed.wait_timeout(inner, left);
+            (inner, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        }
+        true
+    }
+
+    /// Waits until there is a receiver; false after `timeout`.
+    pub fn wait_for_receiver(&self, timeout: Duration) -> bool {
+        self.wait_until(timeout, |inner| inner.has_joined)
+    }
+
+    /// Whether there is a receiver.
+    pub fn is_connected(&self) -> bool {
+        self.shared.inner().has_joined
+    }
+
+    /// Takes in what the participant's thread has.
+    #[cold]
+    fn catch_up(&mut self) {
+        let mut inner = self.shared.inner();
+        self.version = self.shared.version.load(Ordering::Acquire);
+        if inner.peer != self.current.as_ref().map(|current| current.peer) {
+            if let Some(mut gone) = self.current.take() {
+                self.counts.undelivered += gone.ring.pending();
+            }
+            self.current = inner.next.take();
+            self.rung_for = 0;
+        }
+    }
+
+    /// Sends a record; it is visible to the receiver on return.
+    ///
+    /// # Errors
+    /// - [`LaneSendError`]: nothing was sent.
+    #[inline]
+    pub fn send(&mut self, record: &[u8]) -> Result<(), LaneSendError> {
+        if self.shared.version.load(Ordering::Relaxed) != self.version {
+            self.catch_up();
+        }
+        let result = match &mut self.current {
+            Some(current) => current.ring.send(record),
+            None => Err(LaneSendError::NotConnected),
+        };
+        if let Err(error) = result {
+            return Err(self.refuse(error));
+        }
+        self.counts.sent += 1;
+        self.announce();
+        Ok(())
+    }
+
+    /// Sends as many records as there is room for, as a batch: on a `throughput` lane they become
+    /// visible together. Returns how many.
+    ///
+    /// # Errors
+    /// - [`LaneSendError`]: not one of them was sent.
+    pub fn send_many<'a>(
+        &mut self,
+        records: impl IntoIterator<Item = &'a [u8]>,
+    ) -> Result<usize, LaneSendError> {
+        if self.shared.version.load(Ordering::Relaxed) != self.version {
+            self.catch_up();
+        }
+        let Some(current) = &mut self.current else {
+            return Err(self.refuse(LaneSendError::NotConnected));
+        };
+        let (count, result) = current.ring.send_many(&mut records.into_iter());
+        self.counts.sent += count as u64;
+        if count > 0 {
+            self.announce();
+        }
+        match result {
+            Err(error) if count == 0 => Err(self.refuse(error)),
+            _ => Ok(count),
+        }
+    }
+
+    /// The same as [`send`](Self::send), which waits for a receiver and for room until `timeout`
+    /// has passed. May park.
+    ///
+    /// # Errors
+    /// - [`LaneSendError`]: nothing was sent.
+    pub fn send_within(&mut self, record: &[u8], timeout: Duration) -> Result<(), LaneSendError> {
+        let started = Instant::now();
+        loop {
+            let seen = self.shared.bell.now();
+            match self.send(record) {
+                Err(LaneSendError::Full { .. } | LaneSendError::NotConnected) => {}
+                result => return result,
+            }
+            let left = timeout.saturating_sub(started.elapsed());
+            if left.is_zero() {
+                let waited_ms = started.elapsed().as_millis() as u64;
+                return Err(LaneSendError::TimedOut { waited_ms });
+            }
+            if self.sleep(record, seen, left.min(SLEEP_MAX))? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Sleeps once, unless the record can be sent after all.
+    fn sleep(
+        &mut self,
+        record: &[u8],
+        seen: u64,
+        timeout: Duration,
+    ) -> Result<bool, LaneSendError> {
+        let head = self.current.as_ref().map(|current| page::head_ro(&current.receiver));
+        let expected = head.as_ref().map_or(0, |head| head.load_acquire(0) as u32);
+        self.want_room(true);
+        // Pairs with the fence of the receiver between its head and its look at the wish.
+        fence(Ordering::SeqCst);
+        let sent = self.send(record);
+        let result = match sent {
+            Err(LaneSendError::Full { .. } | LaneSendError::NotConnected) => {
+                let head = head.as_ref().map(|words| futex::Waiter { words, index: 0, expected });
+                let bell = self.shared.bell.waiter(seen);
+                let waiters: Vec<_> = head.into_iter().chain([bell]).collect();
+                futex::wait_any(&waiters, Some(timeout)).map(|_| false).map_err(Into::into)
+            }
+            sent => sent.map(|()| true),
+        };
+        self.want_room(false);
+        result
+    }
+
+    fn want_room(&self, is_wanted: bool) {
+        if let Some(current) = &self.current {
+            current.ring.want_room(is_wanted);
+        }
+    }
+
+    #[cold]
+    fn refuse(&mut self, error: LaneSendError) -> LaneSendError {
+        if let LaneSendError::Corrupt { reason } = &error {
+            self.shared.inner().why_cut = Some(reason.clone());
+            if let Some(current) = &self.current {
+                current.channel.shutdown();
+            }
+        }
+        self.counts.refused += 1;
+        error
+    }
+
+    /// Wakes a receiver that sleeps.
+    #[inline(always)]
+    fn announce(&mut self) {
+        let Some(current) = &self.current else { return };
+        if current.is_fenced || !self.has_global_barrier {
+            // Pairs with the fence of a receiver between its announcement and its last look.
+            fence(Ordering::SeqCst);
+        } else {
+            std::sync::atomic::compiler_fence(Ordering::SeqCst);
+        }
+        let state = current.receiver.load_relaxed(page::SLEEP);
+        if !state.is_multiple_of(2) && state != self.rung_for {
+            self.rung_for = state;
+            self.counts.wakes += 1;
+            let (words, index) = current.ring.ring_bell();
+            // The word is mapped and aligned: waking it cannot fail.
+            let _ = futex::wake(words, index);
+        }
+    }
+
+    /// What was counted so far.
+    pub fn counts(&self) -> LaneCounts {
+        self.counts
+    }
+
+    /// Why the last receiver was cut off, if one was.
+    pub fn why_cut(&self) -> Option<String> {
+        self.shared.inner().why_cut.clone()
+    }
+}

@@ -67,6 +67,9 @@ fn code_of(error: &(dyn Error + 'static)) -> Option<&'static str> {
         corelane_transport::PortError,
         corelane_transport::ReceiveError,
         corelane_transport::SendError,
+        corelane_transport::schema::DecodeError,
+        corelane_transport::schema::FilterError,
+        corelane_transport::schema::SchemaError,
     }
     None
 }

@@ -6,6 +6,9 @@
 //! sealed segment of its producer. The same code serves two threads of one process and two
 //! processes; there is no second path.
 //!
+//! What typed messages look like in memory, how two builds compare that, and how people read them,
+//! stands in [`schema`].
+//!
 //! What it does not do: it neither routes nor queues beyond the rings, carries no payload larger
 //! than a slot, and starts no thread.
 //!
@@ -25,9 +28,13 @@ pub mod exchange;
 pub mod lane;
 mod participant;
 mod port;
+pub mod schema;
 pub mod strategy;
 pub mod topic;
 mod wait;
+
+/// What [`schema`] stands on, for packages that derive `Pod` without a dependency of their own.
+pub use bytemuck;
 
 pub use endpoint::{Endpoint, Message, ReceiveError, SendError};
 pub use envelope::{

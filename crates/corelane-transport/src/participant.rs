@@ -20,6 +20,7 @@ use crate::exchange::message::{
     PROTOCOL, Registration, Role, ToExchange, ToParticipant, decode, encode,
 };
 use crate::exchange::{Exchange, ExchangeError, Listed, NAME_BYTES_MAX, Refusal, TypeTag};
+use crate::schema::Schema;
 
 /// How long an exchange may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -63,12 +64,14 @@ pub enum ParticipantError {
         seconds: u64,
     },
     /// The end was not taken.
-    #[error("`{name}` was refused: {}", explain(refusal))]
+    #[error("`{name}` was refused: {}", explain(refusal, differences))]
     Refused {
         /// Name of the topic or lane.
         name: String,
         /// Why.
         refusal: Refusal,
+        /// How the types differ, if they do and both are known.
+        differences: Vec<String>,
     },
     /// The system refused the thread.
     #[error("thread of the participant could not be started: {0}: raise `ulimit -u`")]
@@ -97,13 +100,16 @@ impl ParticipantError {
     }
 }
 
-fn explain(refusal: &Refusal) -> String {
+fn explain(refusal: &Refusal, differences: &[String]) -> String {
     match refusal {
         Refusal::Name { limit } => format!("a name has 1 to {limit} bytes: choose such a one"),
-        Refusal::Type { found } => format!(
-            "its messages are of another type with hash={}: use the same definition",
-            found.hash
-        ),
+        Refusal::Type { found } => {
+            let told = match differences {
+                [] => format!("hash={}", found.hash),
+                differences => differences.join("; "),
+            };
+            format!("its messages are of another type ({told}): use the same definition")
+        }
         Refusal::Form { is_lane: true } => {
             "it is a lane, not a topic: use another name, or send and receive".into()
         }
@@ -115,6 +121,16 @@ fn explain(refusal: &Refusal) -> String {
         }
         Refusal::TooMany { limit } => format!("the exchange has all {limit} ends: end some"),
         Refusal::Other => "for a reason that this version does not know: update it".into(),
+    }
+}
+
+/// How the own type differs from the one that the others have.
+fn differences(own: Option<&TypeTag>, refusal: &Refusal) -> Vec<String> {
+    let schema = |tag: &TypeTag| serde_json::from_value::<Schema>(tag.schema.clone()).ok();
+    let (Some(own), Refusal::Type { found }) = (own, refusal) else { return Vec::new() };
+    match (schema(own), schema(found)) {
+        (Some(own), Some(found)) => own.differences(&found),
+        _ => Vec::new(),
     }
 }
 
@@ -274,7 +290,11 @@ impl Participant {
         tag: Option<TypeTag>,
         local: Arc<dyn LocalEnd>,
     ) -> Result<(Registered, Option<TypeTag>, usize), ParticipantError> {
-        let refused = |refusal| ParticipantError::Refused { name: name.to_owned(), refusal };
+        let own = tag.clone();
+        let refused = |refusal| {
+            let differences = differences(own.as_ref(), &refusal);
+            ParticipantError::Refused { name: name.to_owned(), refusal, differences }
+        };
         if !(1..=NAME_BYTES_MAX).contains(&name.len()) {
             return Err(refused(Refusal::Name { limit: NAME_BYTES_MAX }));
         }

@@ -11,7 +11,7 @@ use super::tree::TextFile;
 /// Layer of every crate: a crate may use those of its own layer and below.
 #[rustfmt::skip]
 const LAYERS: &[(&str, u8)] = &[
-    ("corelane-topology", 0), ("corelane-telemetry", 0),
+    ("corelane-topology", 0), ("corelane-telemetry", 0), ("corelane-derive", 0),
     ("corelane-ring", 1), ("corelane-shm", 1), ("corelane-transport", 1), ("corelane-router", 1),
     ("corelane-agent", 2), ("corelane-coord", 2), ("corelane-journal", 2), ("corelane-cluster", 2),
     ("corelane-infer", 3), ("corelane-stream", 3), ("corelane-kafka", 3),

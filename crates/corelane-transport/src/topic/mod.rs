@@ -36,6 +36,7 @@ mod publisher;
 mod record;
 mod roster;
 mod subscriber;
+mod typed;
 
 pub use bytes::{BytesPublisher, BytesSubscriber, Loan, Sample};
 pub use corelane_ring::broadcast::{LagPolicy, Start};
@@ -47,18 +48,51 @@ pub use publisher::TopicCounts;
 pub use record::INLINE_BYTES_MAX;
 pub use roster::LinkCounts;
 pub use subscriber::Origin;
+pub use typed::{Publisher, Subscriber, TypedLoan, TypedSample};
 
 pub(crate) use publisher::LINK_PATIENCE;
 
 use crate::exchange::TypeTag;
 use crate::participant::Participant;
+use crate::schema::{Message, Schema};
+
+/// What ends tell each other about the type of their messages.
+fn tag_of(schema: &Schema) -> TypeTag {
+    let value = serde_json::to_value(schema).expect("because a schema has text for every key");
+    TypeTag { hash: format!("{:016x}", schema.hash()), schema: value }
+}
 
 /// The type of messages of bytes.
 fn bytes_tag() -> TypeTag {
-    TypeTag { hash: "bytes".into(), schema: serde_json::Value::Null }
+    tag_of(&Schema::bytes("bytes").expect("because the name is a short one"))
 }
 
 impl Participant {
+    /// Makes a publisher of messages of type `T` on the topic `name`.
+    ///
+    /// # Errors
+    /// - [`TopicError`]: the exchange refuses, because of another type for one, or the system is
+    ///   short of something.
+    pub fn publish<T: Message>(
+        &self,
+        name: &str,
+        options: &PublishOptions,
+    ) -> Result<Publisher<T>, TopicError> {
+        Publisher::new(self, name, options)
+    }
+
+    /// Makes a subscriber to the topic `name`, whose messages are of type `T`.
+    ///
+    /// # Errors
+    /// - [`TopicError`]: as for [`publish`](Self::publish).
+    pub fn subscribe<T: Message>(
+        &self,
+        name: &str,
+        options: SubscribeOptions,
+    ) -> Result<Subscriber<T>, TopicError> {
+        Subscriber::new(self, name, options)
+    }
+
     /// Makes a publisher of bytes on the topic `name`.
     ///
     /// # Errors

@@ -147,11 +147,17 @@ impl RawPublisher {
         &mut self,
         records: impl ExactSizeIterator<Item = &'a [u64]>,
     ) -> usize {
-        let asked = records.len();
-        let count = match self.log.claim(asked) {
+        let asked = records.len().min(self.log.shape().slots());
+        let room = |log: &mut WordPublisher<_, _, _>| match log.claim(asked) {
             Ok(_) => asked,
             Err(refused) => refused.free,
         };
+        let mut count = room(&mut self.log);
+        if count == 0 && asked > 0 {
+            // Whoever holds the room back may have left.
+            self.log.admit();
+            count = room(&mut self.log);
+        }
         if count == 0 {
             return 0;
         }

@@ -139,13 +139,15 @@ impl RawSubscriber {
         })
     }
 
-    pub(crate) fn options(&self) -> &SubscribeOptions {
-        &self.options
-    }
-
     /// Publishers that are linked.
     pub(crate) fn publishers(&self) -> usize {
         self.hub.publishers()
+    }
+
+    /// Whether the last look found a record that was not taken.
+    #[inline]
+    pub(crate) fn has_next(&self) -> bool {
+        self.connections.iter().any(|connection| connection.log.has_next())
     }
 
     pub(crate) fn missed(&self) -> u64 {
@@ -234,8 +236,9 @@ impl RawSubscriber {
         }
     }
 
-    /// Receives whole records of a topic whose records are nothing but messages of one size, as
-    /// many as are there, one after the other into `records`.
+    /// Receives records that are nothing but messages of one size, as many as are there, one after
+    /// the other into `records`. None as well when the next record has a header: then
+    /// [`receive`](Self::receive) it.
     #[inline]
     pub(crate) fn receive_records<'a>(
         &mut self,
@@ -246,24 +249,37 @@ impl RawSubscriber {
         for record in records {
             let index = match found {
                 Some(index) => index,
-                None => match self.find() {
+                None => match self.find_plain() {
                     Ok(Some(index)) => index,
                     Ok(None) => break,
                     // It is told by the next call: what came before counts.
-                    Err(error) if count == 0 => return Err(error),
-                    Err(_) => break,
+                    Err(_) if count > 0 => break,
+                    Err(error) => return Err(error),
                 },
             };
             match self.read(index, record) {
                 Ok(true) => count += 1,
                 Ok(false) => break,
-                Err(error) if count == 0 => return Err(error),
-                Err(_) => break,
+                Err(_) if count > 0 => break,
+                Err(error) => return Err(error),
             }
-            let connection = &mut self.connections[index];
-            found = connection.log.has_next().then_some(index);
+            found = self.connections[index].log.has_next().then_some(index);
         }
         Ok(count)
+    }
+
+    /// As [`find`](Self::find), but for records without a header.
+    #[inline]
+    fn find_plain(&mut self) -> Result<Option<usize>, ReceiveError> {
+        let found = self.find()?;
+        Ok(found.filter(|&index| {
+            let layout = &self.connections[index].link.layout;
+            let is_plain = layout.header_words() == 0 && !layout.is_always_loaned();
+            if !is_plain {
+                self.next = index;
+            }
+            is_plain
+        }))
     }
 
     /// Receives the next message of any topic, if there is one.

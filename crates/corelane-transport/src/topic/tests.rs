@@ -244,6 +244,107 @@ fn every_publisher_reaches_every_subscriber_and_siblings_count_apart() {
     }
 }
 
+/// A message that is whole words.
+#[derive(Clone, Copy, Debug, PartialEq, bytemuck::Pod, bytemuck::Zeroable, Message)]
+#[repr(C)]
+#[message(crate = "crate")]
+struct Line {
+    words: [u64; 8],
+}
+
+/// One that is not.
+#[derive(Clone, Copy, Debug, PartialEq, bytemuck::Pod, bytemuck::Zeroable, Message)]
+#[repr(C)]
+#[message(crate = "crate")]
+struct Odd {
+    words: [u16; 7],
+}
+
+/// One that lies in the slab.
+#[derive(Clone, Copy, Debug, PartialEq, bytemuck::Pod, bytemuck::Zeroable, Message)]
+#[repr(C)]
+#[message(crate = "crate")]
+struct Frame {
+    words: [u64; 1_000],
+}
+
+fn typed<T: Message + PartialEq + std::fmt::Debug>(make: impl Fn(u16) -> T) {
+    for (has_time, has_hash) in [(false, false), (true, true)] {
+        let place = place();
+        let participant = Participant::open(&place.path).unwrap();
+        let options = PublishOptions { has_time, has_hash, ..small() };
+        let mut publisher = participant.publish::<T>("a", &options).unwrap();
+        let mut subscriber = participant.subscribe::<T>("a", SubscribeOptions::RELIABLE).unwrap();
+        let mut next = 0;
+        for round in 0..50 {
+            publisher.publish(&make(round * 4)).unwrap();
+            let batch: Vec<T> = (1..4).map(|index| make(round * 4 + index)).collect();
+            assert_eq!(publisher.publish_many(&batch).unwrap(), 3);
+            let mut received = [make(0), make(0), make(0)];
+            while next < round * 4 + 4 {
+                let count = subscriber.receive_many(&mut received).unwrap();
+                for message in &received[..count] {
+                    assert_eq!(*message, make(next));
+                    next += 1;
+                }
+            }
+            assert!(subscriber.try_receive().unwrap().is_none());
+        }
+        publisher.publish_within(&make(7), PATIENCE).unwrap();
+        let (origin, message) = subscriber.try_receive_from().unwrap().unwrap();
+        assert_eq!((origin.sequence, origin.hash.is_some(), message), (200, has_hash, make(7)));
+        let mut loan = publisher.loan().unwrap();
+        *loan = make(8);
+        publisher.publish_loan(loan).unwrap();
+        assert_eq!(subscriber.receive(PATIENCE).unwrap(), Some(make(8)));
+        let full = (0..17).map(&make).collect::<Vec<_>>();
+        assert!((1..17).contains(&publisher.publish_many(&full).unwrap()));
+        assert!(publisher.publish_many(&full).unwrap_err().is_full());
+    }
+}
+
+#[test]
+fn typed_messages_of_every_size_arrive_one_by_one_and_in_batches() {
+    typed(|value| Line { words: [value.into(); 8] });
+    typed(|value| Odd { words: [value; 7] });
+    typed(|value| Frame { words: [value.into(); 1_000] });
+}
+
+#[test]
+fn a_large_typed_message_is_read_in_place() {
+    let place = place();
+    let participant = Participant::open(&place.path).unwrap();
+    let mut publisher = participant.publish::<Frame>("a", &small()).unwrap();
+    let options = SubscribeOptions::RELIABLE.trusting(corelane_testkit::trusted());
+    let mut subscriber = participant.subscribe::<Frame>("a", options).unwrap();
+    let mut loan = publisher.loan().unwrap();
+    loan.words.fill(7);
+    publisher.publish_loan(loan).unwrap();
+    let sample = subscriber.try_sample().unwrap().unwrap().expect("because it is trusted");
+    assert_eq!((sample.words, sample.origin.sequence), ([7; 1_000], 0));
+}
+
+#[test]
+fn another_type_is_refused_with_what_differs() {
+    #[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable, Message)]
+    #[repr(C)]
+    #[message(crate = "crate")]
+    struct Other {
+        words: [u64; 7],
+        last: u64,
+    }
+    let place = place();
+    let participant = Participant::open(&place.path).unwrap();
+    let _publisher = participant.publish::<Line>("a", &small()).unwrap();
+    let refused = participant.subscribe::<Other>("a", SubscribeOptions::LOSSY).unwrap_err();
+    assert_eq!(refused.code(), "CL-0446");
+    assert!(refused.to_string().contains("`last`"), "{refused}");
+    let refused = participant.publish_bytes("a", &small()).unwrap_err();
+    assert_eq!(refused.code(), "CL-0446");
+    let any = participant.subscribe_any("a", SubscribeOptions::LOSSY).unwrap();
+    assert!(any.tag().is_some());
+}
+
 #[test]
 fn what_was_published_before_the_publisher_ended_is_received() {
     let (_place, mut publisher, mut subscriber) = pair("a", SubscribeOptions::RELIABLE);

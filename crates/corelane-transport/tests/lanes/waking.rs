@@ -72,7 +72,7 @@ fn another_word_wakes_a_sleeping_endpoint() {
         let sleeper = sleeping(scope, endpoint, Some(also), is_announced);
         control.store_release(3, 1);
         futex::wake(&control, 3).expect("because the word is mapped");
-        assert_eq!(sleeper.join().expect("because it does not panic"), []);
+        assert_eq!(sleeper.join().expect("because it does not panic"), [0; 0]);
     });
 }
 
@@ -93,7 +93,7 @@ fn nobody_sleeps_over_a_record_or_a_changed_word() {
 fn a_sleep_ends_when_its_time_is_up() {
     let (mut endpoint, _port) = pair(4, 1);
     endpoint.sleep(None, Duration::from_millis(1)).expect("because the kernel can wait");
-    assert_eq!(receive_all(&mut endpoint), []);
+    assert_eq!(receive_all(&mut endpoint), [0; 0]);
 }
 
 /// Both sides sleep before every message, and every message is answered.

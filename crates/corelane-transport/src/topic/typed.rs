@@ -1,0 +1,353 @@
+//! Publishing and subscribing messages of one type.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut};
+use std::time::Duration;
+
+use bytemuck::{bytes_of, bytes_of_mut, cast_slice, cast_slice_mut};
+use corelane_shm::slab::{Chunk, Held};
+
+use crate::participant::Participant;
+use crate::schema::Message;
+
+use super::error::{PublishError, ReceiveError, TopicError};
+use super::options::{PublishOptions, SubscribeOptions};
+use super::publisher::{RawPublisher, TopicCounts};
+use super::subscriber::{Origin, Payload, RawSubscriber};
+use super::tag_of;
+
+/// Whether a message of this type is whole words, aligned as such: it is then a record as it lies.
+const fn is_words<T>() -> bool {
+    size_of::<T>() > 0
+        && size_of::<T>().is_multiple_of(size_of::<u64>())
+        && align_of::<T>() >= align_of::<u64>()
+}
+
+/// The publishing end of a topic of messages of type `T`.
+///
+/// Wait-free but where it says that it waits. Messages of up to
+/// [`INLINE_BYTES_MAX`](super::INLINE_BYTES_MAX) bytes lie in their records, larger ones in a slab.
+#[derive(Debug)]
+pub struct Publisher<T> {
+    raw: RawPublisher,
+    is_plain: bool,
+    of: PhantomData<fn(T)>,
+}
+
+impl<T: Message> Publisher<T> {
+    pub(super) fn new(
+        participant: &Participant,
+        name: &str,
+        options: &PublishOptions,
+    ) -> Result<Self, TopicError> {
+        let bytes = Some(size_of::<T>());
+        let raw = RawPublisher::new(participant, name, tag_of(&T::schema()), bytes, options)?;
+        let layout = raw.layout();
+        let is_plain = is_words::<T>() && layout.header_words() == 0 && !layout.is_always_loaned();
+        Ok(Self { raw, is_plain, of: PhantomData })
+    }
+
+    /// Publishes a message; it is visible to every subscriber on return.
+    ///
+    /// # Errors
+    /// - [`PublishError`]: there is no room.
+    #[inline]
+    pub fn publish(&mut self, message: &T) -> Result<(), PublishError> {
+        if is_words::<T>() && self.is_plain {
+            return self.raw.put_record(cast_slice(std::slice::from_ref(message)));
+        }
+        self.publish_any(message)
+    }
+
+    fn publish_any(&mut self, message: &T) -> Result<(), PublishError> {
+        if !self.raw.layout().is_always_loaned() {
+            return self.raw.put_inline(bytes_of(message));
+        }
+        let mut chunk = self.raw.lend(size_of::<T>())?;
+        chunk.copy_from_slice(bytes_of(message));
+        self.raw.put_chunk(chunk).map_err(|(_, error)| error)
+    }
+
+    /// Publishes as many of the messages as there is room for, and returns how many. Those that
+    /// are whole words become visible together.
+    ///
+    /// # Errors
+    /// - [`PublishError`]: not one of them was published.
+    #[inline]
+    pub fn publish_many(&mut self, messages: &[T]) -> Result<usize, PublishError> {
+        if is_words::<T>() && self.is_plain {
+            let words = size_of::<T>() / size_of::<u64>();
+            let records = cast_slice::<T, u64>(messages).chunks_exact(words.max(1));
+            let count = self.raw.put_records(records);
+            if count > 0 || messages.is_empty() {
+                return Ok(count);
+            }
+        }
+        let mut count = 0;
+        for message in messages {
+            match self.publish(message) {
+                Ok(()) => count += 1,
+                Err(error) if count == 0 => return Err(error),
+                Err(_) => break,
+            }
+        }
+        Ok(count)
+    }
+
+    /// Publishes a message, waiting for room until `timeout` has passed. May park.
+    ///
+    /// # Errors
+    /// - [`PublishError::TimedOut`], or what else [`publish`](Self::publish) says.
+    pub fn publish_within(&mut self, message: &T, timeout: Duration) -> Result<(), PublishError> {
+        let is_loaned = self.raw.layout().is_always_loaned();
+        self.raw.publish_within(timeout, |raw| {
+            if !is_loaned {
+                return raw.put_inline(bytes_of(message));
+            }
+            let mut chunk = raw.lend(size_of::<T>())?;
+            chunk.copy_from_slice(bytes_of(message));
+            raw.put_chunk(chunk).map_err(|(_, error)| error)
+        })
+    }
+
+    /// Lends a message in the slab, to be written where subscribers will read it; of a type that
+    /// lies in its record, publish a value. It holds what was there before.
+    ///
+    /// # Errors
+    /// - [`PublishError::Loan`]: the slab is in use and may not grow.
+    pub fn loan(&mut self) -> Result<TypedLoan<T>, PublishError> {
+        let chunk = self.raw.lend(size_of::<T>())?;
+        Ok(TypedLoan { chunk, of: PhantomData })
+    }
+
+    /// Publishes a message that was written in place.
+    ///
+    /// # Errors
+    /// - The loan and a [`PublishError`]: the log has no room; nothing was published.
+    pub fn publish_loan(&mut self, loan: TypedLoan<T>) -> Result<(), (TypedLoan<T>, PublishError)> {
+        let give_back = |chunk| TypedLoan { chunk, of: PhantomData };
+        if self.raw.layout().is_always_loaned() {
+            return self
+                .raw
+                .put_chunk(loan.chunk)
+                .map_err(|(chunk, error)| (give_back(chunk), error));
+        }
+        self.publish(&loan).map_err(|error| (loan, error))
+    }
+
+    /// Waits until `count` processes' groups of subscribers are linked; false after `timeout`.
+    pub fn wait_for_subscribers(&self, count: usize, timeout: Duration) -> bool {
+        self.raw.wait_for_links(count, timeout)
+    }
+
+    /// Number of this publisher, as subscribers see it in [`Origin`].
+    pub fn number(&self) -> u64 {
+        self.raw.number()
+    }
+
+    /// What was counted so far.
+    pub fn counts(&mut self) -> TopicCounts {
+        self.raw.counts()
+    }
+
+    /// Why the last link was cut off, if one was.
+    pub fn why_cut(&self) -> Option<String> {
+        self.raw.why_cut()
+    }
+}
+
+/// A message in the slab, to be written and published. Dropping it gives it back.
+#[derive(Debug)]
+#[must_use = "nothing is published before `publish_loan`"]
+pub struct TypedLoan<T> {
+    chunk: Chunk,
+    of: PhantomData<fn() -> T>,
+}
+
+impl<T: Message> Deref for TypedLoan<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        bytemuck::from_bytes(&self.chunk)
+    }
+}
+
+impl<T: Message> DerefMut for TypedLoan<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        bytemuck::from_bytes_mut(&mut self.chunk)
+    }
+}
+
+/// A message that is read where its publisher wrote it.
+pub struct TypedSample<T> {
+    /// Where it came from.
+    pub origin: Origin,
+    held: Held,
+    of: PhantomData<fn() -> T>,
+}
+
+impl<T> fmt::Debug for TypedSample<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TypedSample").field("origin", &self.origin).finish_non_exhaustive()
+    }
+}
+
+impl<T: Message> Deref for TypedSample<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        bytemuck::from_bytes(&self.held)
+    }
+}
+
+/// The subscribing end of a topic of messages of type `T`.
+#[derive(Debug)]
+pub struct Subscriber<T> {
+    raw: RawSubscriber,
+    of: PhantomData<fn() -> T>,
+}
+
+impl<T: Message> Subscriber<T> {
+    pub(super) fn new(
+        participant: &Participant,
+        name: &str,
+        options: SubscribeOptions,
+    ) -> Result<Self, TopicError> {
+        let (tag, bytes) = (Some(tag_of(&T::schema())), Some(Some(size_of::<T>())));
+        let (raw, _) = RawSubscriber::new(participant, name, tag, bytes, options)?;
+        Ok(Self { raw, of: PhantomData })
+    }
+
+    /// Receives the next message, if there is one.
+    ///
+    /// # Errors
+    /// - [`ReceiveError`]: something else is to be told; the next call goes on behind it.
+    #[inline]
+    pub fn try_receive(&mut self) -> Result<Option<T>, ReceiveError> {
+        let mut message = T::zeroed();
+        let count = self.receive_many(std::slice::from_mut(&mut message))?;
+        Ok((count == 1).then_some(message))
+    }
+
+    /// Receives as many messages as are there and fit, and returns how many.
+    ///
+    /// # Errors
+    /// - [`ReceiveError`]: as for [`try_receive`](Self::try_receive); no message is lost by it.
+    #[inline]
+    pub fn receive_many(&mut self, messages: &mut [T]) -> Result<usize, ReceiveError> {
+        if is_words::<T>() {
+            let words = size_of::<T>() / size_of::<u64>();
+            let records = cast_slice_mut::<T, u64>(messages).chunks_exact_mut(words.max(1));
+            let count = self.raw.receive_records(records)?;
+            if count > 0 || !self.raw.has_next() {
+                return Ok(count);
+            }
+        }
+        let mut count = 0;
+        for message in messages {
+            match self.receive_any() {
+                Ok(Some((_, received))) => *message = received,
+                Ok(None) => break,
+                Err(_) if count > 0 => break,
+                Err(error) => return Err(error),
+            }
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    /// The same as [`try_receive`](Self::try_receive), and where the message came from.
+    ///
+    /// # Errors
+    /// - [`ReceiveError`]: as for [`try_receive`](Self::try_receive).
+    pub fn try_receive_from(&mut self) -> Result<Option<(Origin, T)>, ReceiveError> {
+        self.receive_any()
+    }
+
+    fn receive_any(&mut self) -> Result<Option<(Origin, T)>, ReceiveError> {
+        let Some((origin, payload)) = self.raw.receive()? else { return Ok(None) };
+        let mut message = T::zeroed();
+        let target = bytes_of_mut(&mut message);
+        match &payload {
+            Payload::Inline { first, bytes } => {
+                target.copy_from_slice(&cast_slice(&self.raw.record[*first..])[..*bytes]);
+            }
+            // A publisher that is not of this library might refer to less than a message.
+            Payload::Held(held) => fill(target, held),
+            Payload::Copied => fill(target, &self.raw.copied),
+        }
+        Ok(Some((origin, message)))
+    }
+
+    /// Receives the next message where it lies, if there is one: of a type that lies in the slab,
+    /// by a subscriber that trusts.
+    ///
+    /// # Errors
+    /// - The message itself when it was copied, because of its size or for want of trust.
+    pub fn try_sample(&mut self) -> Result<Option<Result<TypedSample<T>, T>>, ReceiveError> {
+        let Some((origin, payload)) = self.raw.receive()? else { return Ok(None) };
+        let mut message = T::zeroed();
+        let target = bytes_of_mut(&mut message);
+        match payload {
+            Payload::Held(held) if held.len() == size_of::<T>() => {
+                return Ok(Some(Ok(TypedSample { origin, held, of: PhantomData })));
+            }
+            Payload::Held(held) => fill(target, &held),
+            Payload::Inline { first, bytes } => {
+                target.copy_from_slice(&cast_slice(&self.raw.record[first..])[..bytes]);
+            }
+            Payload::Copied => fill(target, &self.raw.copied),
+        }
+        Ok(Some(Err(message)))
+    }
+
+    /// Receives the next message, waiting for it until `timeout` has passed. May park.
+    ///
+    /// # Errors
+    /// - [`ReceiveError`]: as for [`try_receive`](Self::try_receive).
+    pub fn receive(&mut self, timeout: Duration) -> Result<Option<T>, ReceiveError> {
+        if let Some(message) = self.try_receive()? {
+            return Ok(Some(message));
+        }
+        if self.raw.wait(timeout)? { self.try_receive() } else { Ok(None) }
+    }
+
+    /// Waits until a message may be there, or `timeout` has passed; false in the latter case. May
+    /// park.
+    ///
+    /// # Errors
+    /// - [`ReceiveError::Sleep`]: the kernel refuses to wait.
+    pub fn wait(&mut self, timeout: Duration) -> Result<bool, ReceiveError> {
+        self.raw.wait(timeout)
+    }
+
+    /// Another subscriber with a cursor of its own, over the same links.
+    ///
+    /// # Errors
+    /// - [`TopicError::NoSibling`]: there are as many as were asked for.
+    pub fn sibling(&self) -> Result<Self, TopicError> {
+        Ok(Self { raw: self.raw.sibling()?, of: PhantomData })
+    }
+
+    /// Publishers that are linked.
+    pub fn publishers(&self) -> usize {
+        self.raw.publishers()
+    }
+
+    /// Messages received so far.
+    pub fn received(&self) -> u64 {
+        self.raw.received()
+    }
+
+    /// Messages missed so far.
+    pub fn missed(&self) -> u64 {
+        self.raw.missed()
+    }
+}
+
+/// Copies what there is; the rest stays zero.
+fn fill(target: &mut [u8], source: &[u8]) {
+    let bytes = target.len().min(source.len());
+    target[..bytes].copy_from_slice(&source[..bytes]);
+}

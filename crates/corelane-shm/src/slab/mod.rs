@@ -14,7 +14,8 @@
 //!
 //! # Invariants
 //!
-//! - **SL-1** A chunk is granted to one [`Chunk`] at a time, and not while a hold on it is in force.
+//! - **SL-1** A chunk is granted to one [`Chunk`] at a time, and not while a hold on it is in
+//!   force.
 //! - **SL-2** Before a chunk is written again its generation is raised. A copy is right if the
 //!   generation did not change: the owner's fence after raising it pairs with the reader's after
 //!   the copy.

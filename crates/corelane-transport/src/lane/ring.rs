@@ -165,9 +165,9 @@ impl SendRing {
     }
 
     /// Sends records until one does not fit, and tells how many.
-    pub(super) fn send_many<'a>(
+    pub(super) fn send_many(
         &mut self,
-        records: &mut dyn Iterator<Item = &'a [u8]>,
+        records: &mut dyn Iterator<Item = &[u8]>,
     ) -> (usize, Result<(), LaneSendError>) {
         let mut count = 0;
         match self {

@@ -99,7 +99,7 @@ impl Roster {
         }
     }
 
-    /// The fence that a publisher needs between publishing and its look at [`version`](Self::version).
+    /// The fence that a publisher needs between publishing and its look at the version.
     pub(super) fn barrier(&self) -> Barrier {
         self.barrier
     }
@@ -240,7 +240,9 @@ impl Roster {
             let max = self.offer.seats_max;
             let range = Self::take_seats(&mut inner, shape.seats(), max);
             let range = range.ok_or_else(|| {
-                format!("all {max} seats for reliable subscribers are taken: ask for more, or use lossy ones")
+                format!(
+                    "all {max} seats for reliable subscribers are taken: be lossy, or ask for more"
+                )
             })?;
             let cursors = shape.log_group(&words);
             inner.changes.push(Change::Came { first: range.start, cursors });

@@ -204,13 +204,8 @@ impl RawSubscriber {
             TryRecvError::Demoted => return Err(ReceiveError::Demoted { publisher }),
             // It ended in order, and may be gone before the word of it comes.
             TryRecvError::Closed if !connection.link.is_over() => return Ok(()),
-            TryRecvError::Empty => {
-                // What it committed before it died may have come after the look.
-                if connection.log.look().is_ok() {
-                    return Ok(());
-                }
-            }
-            TryRecvError::Closed => {}
+            // What it committed before it died may have come after the look.
+            TryRecvError::Empty if connection.log.look().is_ok() => return Ok(()),
             TryRecvError::Evicted => {
                 self.connections.swap_remove(index);
                 return Err(ReceiveError::Evicted { publisher });

@@ -195,7 +195,9 @@ proptest! {
     /// Whatever is published, held and reclaimed in whatever order: what is held does not change,
     /// and what is read is what was published or told to be gone.
     #[test]
-    fn held_payloads_never_change(steps in proptest::collection::vec((0_u8..4, 0_usize..3), 1..80)) {
+    fn held_payloads_never_change(
+        steps in proptest::collection::vec((0_u8..4, 0_usize..3), 1..80),
+    ) {
         let mut pair = Pair::new(MIB);
         let sizes = [10, 700, 3000];
         let (mut published, mut held) = (Vec::new(), Vec::new());

@@ -11,7 +11,7 @@ use std::{
 };
 
 use crate::{
-    harness::{Job, Part, PassError, Stage, Team},
+    harness::{Job, Line, Part, PassError, Stage, Team},
     patience::Patience,
     row::RowKey,
 };
@@ -81,8 +81,8 @@ impl Bracket {
 
 fn round_trip_ns<const WORDS: usize>(stage: &Stage, time: Duration) -> Result<f64, PassError> {
     // The first two threads of the row, with the CPUs that they have.
-    let pair =
-        Stage { key: RowKey { senders: 1, receivers: 1, ..stage.key.clone() }, ..stage.clone() };
+    let key = RowKey { senders: 1, receivers: 1, processes: 0, ..stage.key.clone() };
+    let pair = Stage { key, across: None, ..stage.clone() };
     let (there, back) = (Lines::new(), Lines::new());
     let (there, back) = (&*there, &*back);
     let ping: Job<'_> = Box::new(move |line, patience| {

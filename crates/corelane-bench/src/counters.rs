@@ -14,13 +14,14 @@ pub(crate) struct MachineUse {
     pub(crate) busy: Duration,
     /// Time that the hypervisor gave to others.
     pub(crate) steal: Duration,
-    /// Time that this process ran.
+    /// Time that this process ran, and those that it started and waited for.
     pub(crate) own: Duration,
 }
 
 impl MachineUse {
     pub(crate) fn now() -> io::Result<Self> {
-        let own = clock(ClockId::ProcessCPUTime);
+        let children = parse_own_stat(&fs::read_to_string("/proc/self/stat")?)?;
+        let own = clock(ClockId::ProcessCPUTime) + children;
         let (busy, steal) = parse_stat(&fs::read_to_string("/proc/stat")?)?;
         Ok(Self { busy, steal, own })
     }
@@ -97,6 +98,16 @@ fn parse_stat(text: &str) -> io::Result<(Duration, Duration)> {
     }
 }
 
+/// CPU time of the children that were waited for, in `/proc/self/stat`.
+fn parse_own_stat(text: &str) -> io::Result<Duration> {
+    // The name, in brackets, may have any character; the 14th and 15th field behind it count.
+    let fields = text.rsplit_once(')').map_or("", |(_, fields)| fields);
+    let fields: Vec<&str> = fields.split_whitespace().collect();
+    let ticks = |index: usize| fields.get(index).and_then(|field| field.parse::<u32>().ok());
+    let (user, system) = ticks(13).zip(ticks(14)).ok_or_else(|| not_counted("/proc/self/stat"))?;
+    Ok(TICK * (user + system))
+}
+
 fn parse_thread(status: &str, schedstat: &str) -> io::Result<ThreadUse> {
     let count = |name: &str| {
         let value = status.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
@@ -119,6 +130,9 @@ mod tests {
         let (busy, steal) = parse_stat("cpu  10 1 5 900 7 2 2 4 0 0\ncpu0 1 2\n").unwrap();
         assert_eq!((busy, steal), (TICK * 20, TICK * 4));
         assert!(parse_stat("cpu 1 2\n").is_err());
+        let own = "7 (a ) b) S 1 7 7 0 -1 4194304 1 2 3 4 11 12 13 14 20 0 1 0 9 9 9\n";
+        assert_eq!(parse_own_stat(own).unwrap(), TICK * 27);
+        assert!(parse_own_stat("7 (a) S 1 2\n").is_err());
         let status = "Name:\tx\nvoluntary_ctxt_switches:\t7\nnonvoluntary_ctxt_switches:\t3\n";
         let used = parse_thread(status, "100 2500 4\n").unwrap();
         assert_eq!((used.voluntary, used.involuntary), (7, 3));

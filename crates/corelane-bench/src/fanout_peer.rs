@@ -10,9 +10,9 @@ pub trait FanoutPeer: 'static {
     /// Name in the tables.
     const NAME: &'static str;
     /// The publisher.
-    type Publisher: Sender<FanoutMessage> + 'static;
+    type Publisher: Sender<FanoutMessage> + Send + 'static;
     /// The place of one subscriber.
-    type Cursor: Receiver<FanoutMessage> + 'static;
+    type Cursor: Receiver<FanoutMessage> + Send + 'static;
 
     /// Makes a broadcast for at least `capacity` messages that a cursor has not read yet.
     fn open(cursors: usize, capacity: usize) -> (Self::Publisher, Vec<Self::Cursor>);

@@ -2,7 +2,10 @@
 
 use std::{
     hint, io,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -13,6 +16,7 @@ use hdrhistogram::Histogram;
 use crate::{
     counters::ThreadUse,
     patience::Patience,
+    process::Across,
     row::{Placement, RowKey},
 };
 
@@ -54,6 +58,24 @@ pub enum PassError {
     /// The kernel's counters cannot be read.
     #[error("the kernel's counters cannot be read, mount /proc: {0}")]
     Counters(#[source] io::Error),
+    /// The process of an end could not be started or spoken to.
+    #[error("the process of an end cannot be had, raise the limit of processes: {0}")]
+    Process(#[source] io::Error),
+    /// The process of an end died.
+    #[error("the process of an end died, the queue or its adapter is broken: {how}")]
+    Died {
+        /// How it ended.
+        how: String,
+    },
+    /// The process of an end did not answer, and was killed.
+    #[error("the process of an end did not answer for {seconds} s and was killed, run it again")]
+    Silent {
+        /// How long it was waited for.
+        seconds: u64,
+    },
+    /// An end could not be opened in its process, or something that it needs could not.
+    #[error("an end cannot be opened in its process, install what it needs: {0}")]
+    Open(String),
 }
 
 impl PassError {
@@ -67,6 +89,10 @@ impl PassError {
             Self::Stalled => "CL-0934",
             Self::Awake { .. } => "CL-0935",
             Self::Counters(_) => "CL-0936",
+            Self::Process(_) => "CL-0937",
+            Self::Died { .. } => "CL-0938",
+            Self::Silent { .. } => "CL-0939",
+            Self::Open(_) => "CL-0940",
         }
     }
 }
@@ -79,6 +105,8 @@ pub(crate) struct Stage {
     pub(crate) cpus: Vec<usize>,
     /// Cursors of the fan-out.
     pub(crate) cursors: usize,
+    /// How its ends come into processes of their own.
+    pub(crate) across: Option<Arc<Across>>,
 }
 
 impl Stage {
@@ -92,7 +120,9 @@ impl Stage {
 
     /// Whether every measuring thread has a CPU of its own.
     pub(crate) fn has_own_cpus(&self) -> bool {
-        self.key.placement == Placement::Pinned && self.key.threads() <= self.cpus.len()
+        let is_alone = self.across.as_ref().is_none_or(|across| !across.has_threads_beside);
+        let is_pinned = self.key.placement == Placement::Pinned;
+        is_pinned && is_alone && self.key.threads() <= self.cpus.len()
     }
 
     pub(crate) fn patience(&self) -> Patience {
@@ -108,18 +138,20 @@ impl Stage {
         match self.key.placement {
             Placement::Floating => "any".to_owned(),
             Placement::Pinned => {
-                let RowKey { senders, receivers, .. } = self.key;
-                format!(
-                    "senders {} receivers {}",
-                    list(0..senders),
-                    list(senders..senders + receivers)
-                )
+                let (senders, threads) = (self.key.senders, self.key.threads());
+                format!("senders {} receivers {}", list(0..senders), list(senders..threads))
             }
         }
     }
 }
 
-/// Where all threads of a pass wait for each other without sleeping; used any number of times.
+/// Where all ends of a pass wait for each other; used any number of times.
+pub(crate) trait Line {
+    /// Returns at all ends once all have come.
+    fn meet(&self, patience: &mut Patience) -> Result<(), PassError>;
+}
+
+/// The line of the threads of one process, which do not sleep there.
 #[derive(Debug)]
 pub(crate) struct StartLine {
     threads: usize,
@@ -130,9 +162,10 @@ impl StartLine {
     pub(crate) fn new(threads: usize) -> Self {
         Self { threads, arrived: AtomicUsize::new(0) }
     }
+}
 
-    /// Returns in all threads once all have come.
-    pub(crate) fn meet(&self, patience: &mut Patience) -> Result<(), PassError> {
+impl Line for StartLine {
+    fn meet(&self, patience: &mut Patience) -> Result<(), PassError> {
         // Acquire and Release: what a thread did before is visible to all afterwards.
         let before = self.arrived.fetch_add(1, Ordering::AcqRel);
         let all = (before / self.threads + 1) * self.threads;

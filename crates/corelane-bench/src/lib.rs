@@ -49,6 +49,7 @@ mod options;
 pub mod ours;
 mod patience;
 mod peer;
+pub mod process;
 mod report;
 mod row;
 mod run;
@@ -71,7 +72,7 @@ pub use in_place::{
 pub use label::Label;
 pub use machine::Machine;
 pub use noise::{Disturbance, Observed, disturbances};
-pub use options::{BULK_BYTES, BY_VALUE_BYTES, Options, OptionsError, THREADS_MAX};
+pub use options::{BULK_BYTES, BY_VALUE_BYTES, Options, OptionsError, PROCESSES_MAX, THREADS_MAX};
 pub use peer::{
     Delivery, Ends, Message, Payload, Peer, Receiver, Sender, SleepingPeer, SleepingReceiver,
     SleepingSender,
@@ -81,5 +82,5 @@ pub use row::{Better, Metric, Mode, Placement, RowKey, Workload, bytes};
 pub use run::{Progress, RunError, Step};
 pub use stats::{Summary, summarise};
 pub use suite::{Suite, SuiteError};
-pub use verdict::{CompareError, Comparison, Duel, Regression, compare, duels};
+pub use verdict::{CompareError, Comparison, Duel, Regression, compare, duels, within_one_process};
 pub use workload::throughput::BATCH;

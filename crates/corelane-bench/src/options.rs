@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::row::{Placement, Workload};
+use crate::{
+    fanout_peer::FanoutMessage,
+    row::{Placement, Workload},
+};
 
 /// Payloads that go through a queue by value.
 pub const BY_VALUE_BYTES: [usize; 4] = [8, 64, 256, 4096];
@@ -10,6 +13,8 @@ pub const BY_VALUE_BYTES: [usize; 4] = [8, 64, 256, 4096];
 pub const BULK_BYTES: std::ops::RangeInclusive<usize> = 4096..=1 << 20;
 /// Most measuring threads of a row.
 pub const THREADS_MAX: usize = 256;
+/// Most processes, beside the publisher's, that the subscribers of a fan-out lie in.
+pub const PROCESSES_MAX: usize = 15;
 
 /// What is measured and how long.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -30,6 +35,12 @@ pub struct Options {
     pub threads: Vec<usize>,
     /// Cursors of the fan-out, beside the single one.
     pub cursors: usize,
+    /// Which workloads with ends in processes of their own.
+    #[serde(default)]
+    pub across_processes: Vec<Workload>,
+    /// Subscribers of the fan-out across processes, and processes that they lie in.
+    #[serde(default = "spread")]
+    pub spread: (usize, usize),
     /// Whether disturbed passes count too.
     pub is_noise_allowed: bool,
 }
@@ -56,6 +67,12 @@ pub enum OptionsError {
     /// A pass is too short or too long.
     #[error("a pass of {0} ms is not possible: use 1 to 10000")]
     PassTime(u64),
+    /// Subscribers cannot be spread so over processes.
+    #[error(
+        "{0} subscribers in {1} processes are not possible: use 1 to {PROCESSES_MAX} processes, \
+         and the same number of subscribers in each"
+    )]
+    Spread(usize, usize),
 }
 
 impl OptionsError {
@@ -67,8 +84,14 @@ impl OptionsError {
             Self::Threads(_) => "CL-0913",
             Self::Passes(_) => "CL-0914",
             Self::PassTime(_) => "CL-0915",
+            Self::Spread(..) => "CL-0916",
         }
     }
+}
+
+/// Subscribers and their processes, without other options.
+fn spread() -> (usize, usize) {
+    (200, 10)
 }
 
 impl Options {
@@ -85,6 +108,8 @@ impl Options {
             placements: vec![Placement::Pinned],
             threads: vec![cores, 2 * cores],
             cursors: 2_000,
+            across_processes: Vec::new(),
+            spread: spread(),
             is_noise_allowed: false,
         }
     }
@@ -113,7 +138,15 @@ impl Options {
             Workload::Bulk => self.payloads.iter().any(is_bulk),
             Workload::Fanout | Workload::Wakeup => true,
         });
-        if !has_row {
+        // Across processes go messages of one size.
+        let has_row_across = self.across_processes.iter().any(|workload| match workload {
+            Workload::Throughput | Workload::Latency => {
+                self.payloads.contains(&FanoutMessage::BYTES)
+            }
+            Workload::Bulk => self.payloads.iter().any(is_bulk),
+            Workload::Fanout | Workload::Wakeup => true,
+        });
+        if !has_row && !has_row_across {
             return Err(OptionsError::NoPayload);
         }
         let is_possible =
@@ -126,6 +159,11 @@ impl Options {
         }
         if !(1..=10_000).contains(&self.pass_ms) {
             return Err(OptionsError::PassTime(self.pass_ms));
+        }
+        let (subscribers, processes) = self.spread;
+        let is_even = subscribers > 0 && subscribers.is_multiple_of(processes.max(1));
+        if !(1..=PROCESSES_MAX).contains(&processes) || !is_even {
+            return Err(OptionsError::Spread(subscribers, processes));
         }
         Ok(())
     }
@@ -148,12 +186,20 @@ mod tests {
     #[test]
     fn what_cannot_be_run_is_refused() {
         let good = Options::for_cpus(vec![Workload::Latency], 2);
+        let bulk_only = Options { payloads: vec![65_536], ..good.clone() };
         let cases = [
             (Options { payloads: vec![64, 9], ..good.clone() }, OptionsError::Payload(9)),
             (Options { payloads: vec![65_536], ..good.clone() }, OptionsError::NoPayload),
             (Options { threads: vec![3], ..good.clone() }, OptionsError::Threads(3)),
             (Options { passes: 0, ..good.clone() }, OptionsError::Passes(0)),
             (Options { pass_ms: 0, ..good.clone() }, OptionsError::PassTime(0)),
+            (Options { spread: (7, 2), ..good.clone() }, OptionsError::Spread(7, 2)),
+            (Options { spread: (16, 16), ..good.clone() }, OptionsError::Spread(16, 16)),
+            (Options { spread: (0, 0), ..good.clone() }, OptionsError::Spread(0, 0)),
+            (
+                Options { across_processes: vec![Workload::Latency], ..bulk_only },
+                OptionsError::NoPayload,
+            ),
         ];
         for (options, error) in cases {
             assert_eq!(options.validate(), Err(error));

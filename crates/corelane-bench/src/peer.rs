@@ -79,7 +79,7 @@ impl Payload for u64 {
 }
 
 /// A sending end that does not wait.
-pub trait Sender<M>: Send {
+pub trait Sender<M> {
     /// Sends one message, visible to the receiver on return; gives it back when there is no room.
     ///
     /// # Errors
@@ -92,7 +92,7 @@ pub trait Sender<M>: Send {
 }
 
 /// A receiving end that does not wait.
-pub trait Receiver<M>: Send {
+pub trait Receiver<M> {
     /// Takes the next message, if there is one.
     fn try_recv(&mut self) -> Option<M>;
 
@@ -125,9 +125,9 @@ pub trait Peer: 'static {
     const ENDS_MAX: (usize, usize);
 
     /// A sending end.
-    type Sender<M: Payload>: Sender<M> + 'static;
+    type Sender<M: Payload>: Sender<M> + Send + 'static;
     /// A receiving end.
-    type Receiver<M: Payload>: Receiver<M> + 'static;
+    type Receiver<M: Payload>: Receiver<M> + Send + 'static;
 
     /// Makes a queue for at least `capacity` messages.
     ///
@@ -141,13 +141,13 @@ pub trait Peer: 'static {
 }
 
 /// A sending end that sleeps while there is no room, and wakes the receiver.
-pub trait SleepingSender: Send {
+pub trait SleepingSender {
     /// Sends one number.
     fn send(&mut self, number: u64);
 }
 
 /// A receiving end that sleeps while there is nothing.
-pub trait SleepingReceiver: Send {
+pub trait SleepingReceiver {
     /// Receives one number.
     fn recv(&mut self) -> u64;
 }
@@ -157,9 +157,9 @@ pub trait SleepingPeer: 'static {
     /// Name in the tables.
     const NAME: &'static str;
     /// A sending end.
-    type Sender: SleepingSender + 'static;
+    type Sender: SleepingSender + Send + 'static;
     /// A receiving end.
-    type Receiver: SleepingReceiver + 'static;
+    type Receiver: SleepingReceiver + Send + 'static;
 
     /// Makes a queue with room for a few numbers.
     fn open() -> (Self::Sender, Self::Receiver);

@@ -156,7 +156,8 @@ impl Row {
             Placement::Floating => "floating",
             Placement::Pinned => "pinned",
         };
-        format!("{} {} {} {place}, {}", workload.name(), self.key.ends(), mode.name(), self.metric)
+        let (ends, across) = (self.key.ends(), self.key.across());
+        format!("{} {ends} {} {place}{across}, {}", workload.name(), mode.name(), self.metric)
     }
 }
 

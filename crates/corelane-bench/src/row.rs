@@ -63,12 +63,23 @@ pub struct RowKey {
     pub is_broadcast: bool,
     /// Where.
     pub placement: Placement,
+    /// Processes that the ends lie in, over memory or descriptors that processes share; none for
+    /// threads of the measuring process.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub processes: usize,
+}
+
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 impl RowKey {
-    /// Measuring threads.
+    /// Measuring threads: one drains all receivers of a process.
     pub fn threads(&self) -> usize {
-        self.senders + self.receivers
+        match (self.workload, self.processes) {
+            (Workload::Fanout, 1..) => self.processes,
+            _ => self.senders + self.receivers,
+        }
     }
 }
 
@@ -112,7 +123,8 @@ impl fmt::Display for RowKey {
         let Self { workload, peer, payload_bytes, mode, placement, .. } = self;
         let (workload, mode, placement) = (workload.name(), mode.name(), placement.name());
         let ends = self.ends();
-        write!(f, "{workload} {ends} {} {mode} {placement}: {peer}", bytes(*payload_bytes))
+        let (size, across) = (bytes(*payload_bytes), self.across());
+        write!(f, "{workload} {ends} {size} {mode} {placement}{across}: {peer}")
     }
 }
 
@@ -121,6 +133,15 @@ impl RowKey {
     pub fn ends(&self) -> String {
         let each = if self.is_broadcast { " each" } else { "" };
         format!("{}:{}{each}", self.senders, self.receivers)
+    }
+
+    /// ", 2 processes", and nothing for threads of the measuring process.
+    pub fn across(&self) -> String {
+        match self.processes {
+            0 => String::new(),
+            1 => ", 1 process".to_owned(),
+            count => format!(", {count} processes"),
+        }
     }
 }
 
@@ -175,6 +196,7 @@ impl RowKey {
             (Workload::Throughput, _) | (Workload::Bulk, Mode::HeaderOnly) => RATE,
             (Workload::Bulk, _) => BANDWIDTH,
             (Workload::Latency, _) => LATENCY,
+            (Workload::Fanout, _) if self.processes > 0 => RATE,
             (Workload::Fanout, _) => FANOUT,
             (Workload::Wakeup, _) => WAKEUP,
         }
@@ -196,6 +218,7 @@ mod tests {
             receivers: 3,
             is_broadcast: true,
             placement: Placement::Pinned,
+            processes: 0,
         };
         assert_eq!(key.to_string(), "throughput 1:3 each 64 KiB batch pinned: ring");
         assert_eq!((key.threads(), key.metrics()), (4, RATE));

@@ -149,9 +149,26 @@ pub(crate) struct Measured {
     pub(crate) records: Vec<PassRecord>,
     /// Passes that were repeated because no message moved.
     pub(crate) stalled: usize,
+    /// Why it has no figures although the run goes on.
+    pub(crate) given_up: Option<String>,
     tried: usize,
     /// Why the last pass that does not count does not.
     refused_because: String,
+}
+
+impl Measured {
+    /// A row of which nothing is known.
+    fn new(row: &PlannedRow) -> Self {
+        Self {
+            row: row.clone(),
+            count: 0,
+            records: Vec::new(),
+            stalled: 0,
+            given_up: None,
+            tried: 0,
+            refused_because: String::new(),
+        }
+    }
 }
 
 impl Suite {
@@ -191,33 +208,59 @@ impl Suite {
         let mut measured = Vec::with_capacity(self.rows.len());
         for row in &self.rows {
             next(row, false)?;
-            measured.push(self.calibrate(row.clone())?);
+            let calibrated = self.calibrate(row.clone());
+            measured.push(calibrated.or_else(|error| self.give_up(Measured::new(row), error))?);
         }
         for round in 0..needed * TRIES_FACTOR {
             let start = rotation(round, measured.len());
             let (last, first) = measured.split_at_mut(start);
             for row in first.iter_mut().chain(last) {
-                if row.records.len() < needed {
+                if row.records.len() < needed && row.given_up.is_none() {
                     next(&row.row, round >= needed)?;
                     self.try_pass(row)?;
                 }
             }
         }
-        if let Some(row) = measured.iter().find(|row| row.records.len() < needed) {
-            return Err(RunError::Noisy {
-                row: row.row.stage.key.to_string(),
-                counted: row.records.len(),
-                needed,
-                tried: row.tried,
-                because: row.refused_because.clone(),
-                // Noise that is allowed refuses nothing: then it was the ends that did not sleep.
-                advice: match self.options.is_noise_allowed {
-                    true => "end what else runs",
-                    false => "end what else runs, or repeat with --allow-noise",
-                },
+        let mut judged = Vec::with_capacity(measured.len());
+        for row in measured {
+            judged.push(match row.records.len() < needed && row.given_up.is_none() {
+                true => {
+                    let error = self.too_noisy(&row);
+                    self.give_up(row, error)?
+                }
+                false => row,
             });
         }
-        Ok(summary::report(machine, self.options.clone(), &measured))
+        Ok(summary::report(machine, self.options.clone(), &judged, &self.remarks))
+    }
+
+    fn too_noisy(&self, row: &Measured) -> RunError {
+        RunError::Noisy {
+            row: row.row.stage.key.to_string(),
+            counted: row.records.len(),
+            needed: self.options.passes,
+            tried: row.tried,
+            because: row.refused_because.clone(),
+            // Noise that is allowed refuses nothing: then it was the ends that did not sleep.
+            advice: match self.options.is_noise_allowed {
+                true => "end what else runs",
+                false => "end what else runs, or repeat with --allow-noise",
+            },
+        }
+    }
+
+    /// A row without figures instead of an error that ends the run, if it is of somebody else's
+    /// queue across processes: such a queue needs more than this program has.
+    fn give_up(&self, row: Measured, error: RunError) -> Result<Measured, RunError> {
+        let because = match &error {
+            RunError::Pass { source, .. } => source.to_string(),
+            RunError::Noisy { because, .. } => because.clone(),
+            _ => return Err(error),
+        };
+        match row.row.stage.key.processes > 0 && self.pardons(&row.row) {
+            true => Ok(Measured { given_up: Some(because), ..row }),
+            false => Err(error),
+        }
     }
 
     /// Finds the number of messages of a pass that takes about the time asked for.
@@ -240,8 +283,7 @@ impl Suite {
             if wall >= target / 8 || count >= COUNT_MAX {
                 let factor = target.as_secs_f64() / wall.as_secs_f64();
                 let count = (count as f64 * factor).max(1.0) as u64;
-                let (records, refused_because) = (Vec::new(), String::new());
-                return Ok(Measured { row, count, records, stalled, tried: 0, refused_because });
+                return Ok(Measured { count, stalled, ..Measured::new(&row) });
             }
             count *= COUNT_STEP;
         }
@@ -267,7 +309,10 @@ impl Suite {
                 measured.stalled += 1;
                 measured.refused_because = stalled.to_string();
             }
-            Err(error) => return Err(error),
+            Err(error) => {
+                let row = std::mem::replace(measured, Measured::new(&measured.row));
+                *measured = self.give_up(row, error)?;
+            }
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 //!
 //! Peers are added by type; every one runs through the same code. `run` measures them.
 
-use std::io;
+use std::{io, sync::Arc, time::Duration};
 
 use corelane_topology::allowed_cpus;
 
@@ -12,6 +12,7 @@ use crate::{
     harness::{PassFn, Stage},
     options::{BULK_BYTES, Options, OptionsError},
     peer::{Delivery, Peer, SleepingPeer},
+    process::{self, Across, EndCommand, Entry, Kind, ProcessCast},
     row::{Mode, Placement, RowKey, Workload},
     workload::{bulk, fanout, latency, throughput, wakeup},
 };
@@ -48,6 +49,8 @@ pub struct Suite {
     pub(crate) cpus: Vec<usize>,
     pub(crate) rows: Vec<PlannedRow>,
     pub(crate) is_pardoned: fn(&RowKey) -> bool,
+    /// What a reader has to know before anything was measured.
+    pub(crate) remarks: Vec<String>,
 }
 
 /// A row before it is measured.
@@ -66,12 +69,14 @@ impl Suite {
     pub fn new(options: Options) -> Result<Self, SuiteError> {
         options.validate()?;
         let cpus = allowed_cpus().map_err(SuiteError::Cpus)?.iter().collect();
-        Ok(Self { options, cpus, rows: Vec::new(), is_pardoned: |_| false })
+        let (rows, remarks) = (Vec::new(), Vec::new());
+        Ok(Self { options, cpus, rows, is_pardoned: |_| false, remarks })
     }
 
     /// Repeats passes in which no message moved for ten seconds, of the rows that `is_pardoned`
     /// names, and says so in the report. Of all others such a pass ends the run: a queue that loses
-    /// a message is broken.
+    /// a message is broken. Across processes the report tells whatever keeps such a row from its
+    /// passes, and the run goes on without it.
     pub fn pardon_stalls(&mut self, is_pardoned: fn(&RowKey) -> bool) {
         self.is_pardoned = is_pardoned;
     }
@@ -178,9 +183,93 @@ impl Suite {
         for &placement in &self.options.placements {
             let key = RowKey { placement, ..key.clone() };
             let (cpus, cursors) = (self.cpus.clone(), self.options.cursors);
-            self.rows.push(PlannedRow { stage: Stage { key, cpus, cursors }, pass });
+            let stage = Stage { key, cpus, cursors, across: None };
+            self.rows.push(PlannedRow { stage, pass });
         }
     }
+
+    /// Adds the rows of all queues of a list whose ends lie in processes of their own, which
+    /// `command` starts. What cannot be measured here is told in the report.
+    pub fn add_processes(&mut self, cast: &ProcessCast, command: &EndCommand) {
+        for (name, reason) in &cast.absent {
+            self.remarks.push(format!("{name}: not measured: {reason}"));
+        }
+        for entry in &cast.entries {
+            match (entry.probe)() {
+                Ok(()) => self.add_across(entry, command),
+                Err(reason) => {
+                    let remark = format!("{}: not measured: {reason}", entry.name);
+                    if !self.remarks.contains(&remark) {
+                        self.remarks.push(remark);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Adds the rows of one queue across processes.
+    fn add_across(&mut self, entry: &Entry, command: &EndCommand) {
+        let mut command = command.clone();
+        // The number of messages is found by passes that may take longer than was asked for.
+        command.silence += Duration::from_millis(8 * self.options.pass_ms);
+        let across = Arc::new(Across {
+            command,
+            kind: entry.kind,
+            is_attended: entry.is_attended,
+            has_threads_beside: entry.has_threads_beside,
+        });
+        let keys = keys_across(entry, &self.options);
+        for key in keys.iter().filter(|key| self.options.across_processes.contains(&key.workload)) {
+            for &placement in &self.options.placements {
+                let key = RowKey { placement, ..key.clone() };
+                let (cpus, across) = (self.cpus.clone(), Some(across.clone()));
+                let stage = Stage { key, cpus, cursors: 0, across };
+                self.rows.push(PlannedRow { stage, pass: process::pass });
+            }
+        }
+    }
+}
+
+/// What a queue across processes is measured in.
+fn keys_across(entry: &Entry, options: &Options) -> Vec<RowKey> {
+    let row = |workload, payload_bytes, mode| {
+        let key = key(workload, entry.name, payload_bytes, mode);
+        RowKey { processes: 2, ..key }
+    };
+    let has_messages = options.payloads.contains(&FanoutMessage::BYTES);
+    let mut keys = Vec::new();
+    match entry.kind {
+        Kind::Sleeping => keys.push(row(Workload::Wakeup, 8, Mode::Single)),
+        Kind::Bulk => {
+            for &payload in options.payloads.iter().filter(|bytes| BULK_BYTES.contains(bytes)) {
+                keys.push(row(Workload::Bulk, payload, Mode::EveryByte));
+                keys.push(row(Workload::Bulk, payload, Mode::HeaderOnly));
+            }
+        }
+        Kind::Messages => {
+            if has_messages {
+                let mut pairs = vec![
+                    row(Workload::Latency, FanoutMessage::BYTES, Mode::Single),
+                    row(Workload::Throughput, FanoutMessage::BYTES, Mode::Single),
+                ];
+                if entry.has_batches {
+                    pairs.push(row(Workload::Throughput, FanoutMessage::BYTES, Mode::Batch));
+                }
+                if entry.in_one_process {
+                    let within = pairs.iter().map(|key| RowKey { processes: 1, ..key.clone() });
+                    pairs.extend(within.collect::<Vec<_>>());
+                }
+                keys.extend(pairs);
+            }
+            if entry.fans_out {
+                let (receivers, processes) = options.spread;
+                let key = row(Workload::Fanout, FanoutMessage::BYTES, Mode::Single);
+                let processes = 1 + processes;
+                keys.push(RowKey { receivers, processes, is_broadcast: true, ..key });
+            }
+        }
+    }
+    keys
 }
 
 /// A row with one end of each kind.
@@ -194,6 +283,7 @@ fn key(workload: Workload, peer: &str, payload_bytes: usize, mode: Mode) -> RowK
         receivers: 1,
         is_broadcast: false,
         placement: Placement::Pinned,
+        processes: 0,
     }
 }
 

@@ -17,9 +17,20 @@ const QUANTILES: [f64; 14] =
     [0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.995, 0.999, 0.9995, 0.9999, 0.99999, 1.0];
 
 /// The report of a run.
-pub(crate) fn report(machine: Machine, options: Options, measured: &[Measured]) -> Report {
-    let rows: Vec<Row> = measured.iter().flat_map(rows).collect();
+pub(crate) fn report(
+    machine: Machine,
+    options: Options,
+    measured: &[Measured],
+    known: &[String],
+) -> Report {
+    let rows: Vec<Row> =
+        measured.iter().filter(|row| row.given_up.is_none()).flat_map(rows).collect();
     let mut remarks = remarks(&rows, &options);
+    remarks.extend_from_slice(known);
+    remarks.extend(measured.iter().filter_map(|row| {
+        let because = row.given_up.as_ref()?;
+        Some(format!("{}: not measured: {because}", row.row.stage.key))
+    }));
     remarks.extend(measured.iter().filter(|row| row.stalled > 0).map(|row| {
         let (key, stalled) = (&row.row.stage.key, row.stalled);
         format!("{key}: in {stalled} passes no message moved for 10 s; they were repeated")

@@ -102,6 +102,25 @@ pub fn draw_duels(duels: &[Duel]) -> String {
     text
 }
 
+/// Every row across processes beside the same queue within one process; nothing without any.
+pub fn draw_within(duels: &[Duel]) -> String {
+    let mut text = String::new();
+    if !duels.is_empty() {
+        text += "Across processes beside the same queue in one, over the same kind of memory\n";
+    }
+    for Duel { ours, rival, ratio, .. } in duels {
+        text += &format!(
+            "  {ratio:>6.2}x {}: {}, {} beside {} [{}]\n",
+            ours.key.peer,
+            ours.series_title(),
+            short(ours.median),
+            short(rival.median),
+            ours.unit,
+        );
+    }
+    text
+}
+
 fn is_behind(duel: &Duel) -> bool {
     !duel.is_level && duel.ratio < 1.0
 }
@@ -135,6 +154,15 @@ mod tests {
         let text = draw_duels(&duels(&report(), |peer| peer == "ours"));
         assert!(text.starts_with("Ours beside the best rival: behind in 1 of 1\n"), "{text}");
         assert!(text.contains("0.50x BEHIND throughput 1:1"), "{text}");
+    }
+
+    #[test]
+    fn one_process_stands_beside_two() {
+        assert_eq!(draw_within(&[]), "");
+        let row = report().rows[0].clone();
+        let duel = Duel { ours: row.clone(), rival: row, ratio: 0.9, is_level: true };
+        let line = "    0.90x ours: throughput 1:1 single pinned, rate, 50.0 beside 50.0 [M/s]\n";
+        assert!(draw_within(&[duel]).ends_with(line), "{}", draw_within(&[]));
     }
 
     #[test]

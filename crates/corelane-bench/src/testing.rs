@@ -22,9 +22,10 @@ pub(crate) fn stage(senders: usize, receivers: usize) -> Stage {
         receivers,
         is_broadcast: false,
         placement: Placement::Pinned,
+        processes: 0,
     };
     let cpus = allowed_cpus().expect("the affinity can be read").iter().collect();
-    Stage { key, cpus, cursors: 3 }
+    Stage { key, cpus, cursors: 3, across: None }
 }
 
 /// A report with the rate of two peers and the latency of one.

@@ -1,7 +1,7 @@
 //! A report beside an earlier one, and ours beside the rivals: pure functions over rows.
 
 use crate::report::{Report, Row};
-use crate::row::Better;
+use crate::row::{Better, RowKey};
 
 /// A row that is worse than it was.
 #[derive(Debug, Clone, PartialEq)]
@@ -129,6 +129,24 @@ pub fn duels(report: &Report, is_ours: impl Fn(&str) -> bool) -> Vec<Duel> {
     duels
 }
 
+/// Holds every row with ends in processes of their own against the same queue within one process,
+/// over the same kind of memory.
+pub fn within_one_process(report: &Report) -> Vec<Duel> {
+    let across = report.rows.iter().filter(|row| row.key.processes > 1);
+    let duel = |across: &Row| {
+        let key = RowKey { processes: 1, ..across.key.clone() };
+        let is_same = |row: &&Row| row.key == key && row.metric == across.metric;
+        let within = report.rows.iter().find(is_same)?;
+        Some(Duel {
+            ours: across.clone(),
+            rival: within.clone(),
+            ratio: across.ratio_to(within),
+            is_level: across.low <= within.high && within.low <= across.high,
+        })
+    };
+    across.filter_map(duel).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -173,6 +191,21 @@ mod tests {
         moved.rows.remove(1);
         let comparison = compare(&now, &moved).unwrap();
         assert_eq!((comparison.compared, comparison.remarks.len()), (1, 2), "{comparison:?}");
+    }
+
+    #[test]
+    fn two_processes_are_held_against_one() {
+        let mut report = report();
+        let row = report.rows[0].clone();
+        let in_processes = |processes, median| {
+            let key = RowKey { processes, ..row.key.clone() };
+            Row { key, median, low: median, high: median, ..row.clone() }
+        };
+        report.rows = vec![row.clone(), in_processes(2, 45.0), in_processes(1, 50.0)];
+        let duels = within_one_process(&report);
+        assert_eq!((duels.len(), duels[0].ratio, duels[0].is_level), (1, 0.9, false));
+        report.rows.pop();
+        assert_eq!(within_one_process(&report), []);
     }
 
     #[test]

@@ -86,6 +86,9 @@ enum Command {
     /// Host agents for a node; started by the node itself.
     #[command(hide = true)]
     Worker(worker::WorkerArgs),
+    /// Play an end of a queue in a process of its own; started by `bench` itself.
+    #[command(hide = true)]
+    BenchEnd,
     /// Kill what is left of a worker's tools when it is gone; started by the worker itself.
     #[command(hide = true)]
     Leash(run::LeashArgs),
@@ -102,6 +105,7 @@ pub fn main(version: &'static str) -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Leash(args) => Ok(run::hold(&args)),
         Command::Bench(args) => bench::run(&args),
+        Command::BenchEnd => bench::play_end(),
         Command::Worker(args) => worker::work(&args),
         Command::Topo(args) => topo::run(&args),
         Command::Completions(args) => shell::completions(&args),

@@ -35,11 +35,11 @@ pub struct EventFd;
 
 /// Writes to a file or stream.
 #[derive(Debug)]
-pub struct FileSender<F>(F);
+pub struct FileSender<F>(pub(crate) F);
 
 /// Reads from a file or stream.
 #[derive(Debug)]
-pub struct FileReceiver<F>(F);
+pub struct FileReceiver<F>(pub(crate) F);
 
 impl<F: Write + Send> SleepingSender for FileSender<F> {
     fn send(&mut self, number: u64) {
@@ -79,11 +79,11 @@ impl SleepingPeer for UnixPair {
 
 /// Sends packets.
 #[derive(Debug)]
-pub struct SocketSender(OwnedFd);
+pub struct SocketSender(pub(crate) OwnedFd);
 
 /// Receives packets.
 #[derive(Debug)]
-pub struct SocketReceiver(OwnedFd);
+pub struct SocketReceiver(pub(crate) OwnedFd);
 
 impl SleepingSender for SocketSender {
     fn send(&mut self, number: u64) {

@@ -12,7 +12,7 @@ use std::{
 use crate::{
     counters::thread_time,
     fanout_peer::{FanoutMessage, FanoutPeer},
-    harness::{Job, Part, PassError, PassResult, Stage, Team},
+    harness::{Job, Line, Part, PassError, PassResult, Stage, Team},
     patience::Patience,
     peer::{Receiver, Sender},
     workload::{checksum_up_to, throughput::send_one},

@@ -19,13 +19,13 @@ const QUEUE_BYTES: usize = 128 << 10;
 const CAPACITY: std::ops::RangeInclusive<usize> = 64..=1024;
 
 /// Capacity of the queues for messages of this size.
-fn capacity(payload_bytes: usize) -> usize {
+pub(crate) fn capacity(payload_bytes: usize) -> usize {
     (QUEUE_BYTES / payload_bytes.max(1)).clamp(*CAPACITY.start(), *CAPACITY.end())
 }
 
 /// Sum of the checksums of the messages 1 to `last` of `words` words: word i of message n is
 /// (2 i + 1) n.
-fn checksum_up_to(last: u64, words: usize) -> u64 {
+pub(crate) fn checksum_up_to(last: u64, words: usize) -> u64 {
     let numbers = u128::from(last) * (u128::from(last) + 1) / 2;
     (numbers as u64).wrapping_mul((words * words) as u64)
 }
@@ -34,7 +34,7 @@ fn checksum_up_to(last: u64, words: usize) -> u64 {
 const ROUND_TRIP_NS_MAX: u64 = 100_000_000_000;
 
 /// A histogram that any round trip fits, with three digits. It never grows while it is filled.
-fn histogram() -> Histogram<u64> {
+pub(crate) fn histogram() -> Histogram<u64> {
     Histogram::new_with_max(ROUND_TRIP_NS_MAX, 3).expect("because the bounds are possible")
 }
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    harness::{Job, Part, PassError, PassResult, Stage, StartLine, Team},
+    harness::{Job, Line, Part, PassError, PassResult, Stage, Team},
     patience::Patience,
     peer::{Delivery, Message, Peer, Receiver, Sender},
     row::Mode,
@@ -29,13 +29,7 @@ pub(crate) fn pass<P: Peer, const WORDS: usize>(
     let is_batch = stage.key.mode == Mode::Batch;
     let send = |mut sender: P::Sender<Message<WORDS>>| -> Job<'_> {
         Box::new(move |line, patience| {
-            send_all(&mut sender, 1..warm + 1, is_batch, patience)?;
-            line.meet(patience)?;
-            let start = Instant::now();
-            send_all(&mut sender, warm + 1..warm + each + 1, is_batch, patience)?;
-            // The receivers say when the last message arrived; till then this end stays.
-            line.meet(patience)?;
-            Ok(Part { span: Some((start, start)), ..Part::default() })
+            send_timed(&mut sender, [warm, each], is_batch, line, patience)
         })
     };
     let taken = &AtomicU64::new(0);
@@ -52,9 +46,31 @@ pub(crate) fn pass<P: Peer, const WORDS: usize>(
     let copies = if P::DELIVERY == Delivery::Each { receivers } else { 1 };
     let sent = checksum_up_to(warm + each, WORDS).wrapping_mul((senders * copies) as u64);
     team.check(sent)?;
+    Ok(rated(team, each * senders as u64))
+}
+
+/// The rate of so many messages.
+pub(crate) fn rated(team: Team, count: u64) -> PassResult {
     let wall = team.wall();
-    let rate = (each * senders as u64) as f64 / wall.as_secs_f64() / 1e6;
-    Ok(PassResult { values: vec![rate], wall, uses: team.uses, histogram: None })
+    let rate = count as f64 / wall.as_secs_f64() / 1e6;
+    PassResult { values: vec![rate], wall, uses: team.uses, histogram: None }
+}
+
+/// Sends the warm-up and then the timed messages.
+pub(crate) fn send_timed<const WORDS: usize, S: Sender<Message<WORDS>>>(
+    sender: &mut S,
+    [warm, timed]: [u64; 2],
+    is_batch: bool,
+    line: &impl Line,
+    patience: &mut Patience,
+) -> Result<Part, PassError> {
+    send_all(sender, 1..warm + 1, is_batch, patience)?;
+    line.meet(patience)?;
+    let start = Instant::now();
+    send_all(sender, warm + 1..warm + timed + 1, is_batch, patience)?;
+    // The receivers say when the last message arrived; till then this end stays.
+    line.meet(patience)?;
+    Ok(Part { span: Some((start, start)), ..Part::default() })
 }
 
 fn send_all<const WORDS: usize, S: Sender<Message<WORDS>>>(
@@ -120,12 +136,12 @@ pub(crate) fn receive_one<M, R: Receiver<M>>(
 }
 
 /// Receives the warm-up and then the timed messages: so many alone, or together with others.
-fn receive_timed<const WORDS: usize, R: Receiver<Message<WORDS>>>(
+pub(crate) fn receive_timed<const WORDS: usize, R: Receiver<Message<WORDS>>>(
     receiver: &mut R,
     [warm, timed]: [u64; 2],
     is_batch: bool,
     taken: Option<&AtomicU64>,
-    line: &StartLine,
+    line: &impl Line,
     patience: &mut Patience,
 ) -> Result<Part, PassError> {
     let mut receive = |count: u64, total: u64, patience: &mut Patience| match taken {

@@ -10,7 +10,8 @@ use std::{
 };
 
 use crate::{
-    harness::{Job, Part, PassError, PassResult, Stage, Team},
+    harness::{Job, Line, Part, PassError, PassResult, Stage, Team},
+    patience::Patience,
     peer::{SleepingPeer, SleepingReceiver, SleepingSender},
     workload::{checksum_up_to, histogram, percentiles},
 };
@@ -26,36 +27,65 @@ const SLEEPS_PER_ROUND_TRIP_MIN: f64 = 0.9;
 pub(crate) fn pass<P: SleepingPeer>(stage: &Stage, count: u64) -> Result<PassResult, PassError> {
     let (mut there, mut echo_in) = P::open();
     let (mut echo_out, mut back) = P::open();
-    let total = WARM + count;
-    let ping: Job<'_> = Box::new(move |line, patience| {
-        line.meet(patience)?;
-        let mut checksum = 0u64;
-        let mut histogram = histogram();
-        let mut begin = Instant::now();
-        for number in 1..=total {
-            dwell();
-            let start = Instant::now();
-            there.send(number);
-            checksum = checksum.wrapping_add(back.recv());
-            let round_trip = start.elapsed().saturating_sub(DWELL);
-            match number > WARM {
-                true => histogram.saturating_record(round_trip.as_nanos() as u64),
-                false => begin = Instant::now(),
-            }
+    let total = total(count);
+    let ping: Job<'_> =
+        Box::new(move |line, patience| ping(&mut there, &mut back, total, line, patience));
+    let echo: Job<'_> =
+        Box::new(move |line, patience| echo(&mut echo_in, &mut echo_out, total, line, patience));
+    evaluate(Team::run(stage, vec![ping, echo])?, total)
+}
+
+/// All round trips of a pass of `count`, with those at the start.
+pub(crate) fn total(count: u64) -> u64 {
+    WARM + count
+}
+
+/// The end that sends first, and measures.
+pub(crate) fn ping(
+    there: &mut impl SleepingSender,
+    back: &mut impl SleepingReceiver,
+    total: u64,
+    line: &impl Line,
+    patience: &mut Patience,
+) -> Result<Part, PassError> {
+    line.meet(patience)?;
+    let mut checksum = 0u64;
+    let mut histogram = histogram();
+    let mut begin = Instant::now();
+    for number in 1..=total {
+        dwell();
+        let start = Instant::now();
+        there.send(number);
+        checksum = checksum.wrapping_add(back.recv());
+        let round_trip = start.elapsed().saturating_sub(DWELL);
+        match number > WARM {
+            true => histogram.saturating_record(round_trip.as_nanos() as u64),
+            false => begin = Instant::now(),
         }
-        let span = Some((begin, Instant::now()));
-        Ok(Part { span, checksum, histogram: Some(histogram), value: 0.0 })
-    });
-    let echo: Job<'_> = Box::new(move |line, patience| {
-        line.meet(patience)?;
-        for _ in 0..total {
-            let number = echo_in.recv();
-            dwell();
-            echo_out.send(number);
-        }
-        Ok(Part::default())
-    });
-    let mut team = Team::run(stage, vec![ping, echo])?;
+    }
+    let span = Some((begin, Instant::now()));
+    Ok(Part { span, checksum, histogram: Some(histogram), value: 0.0 })
+}
+
+/// The end that sends everything back.
+pub(crate) fn echo(
+    echo_in: &mut impl SleepingReceiver,
+    echo_out: &mut impl SleepingSender,
+    total: u64,
+    line: &impl Line,
+    patience: &mut Patience,
+) -> Result<Part, PassError> {
+    line.meet(patience)?;
+    for _ in 0..total {
+        let number = echo_in.recv();
+        dwell();
+        echo_out.send(number);
+    }
+    Ok(Part::default())
+}
+
+/// What the first of both ends measured, once it is sure that both slept.
+pub(crate) fn evaluate(mut team: Team, total: u64) -> Result<PassResult, PassError> {
     team.check(checksum_up_to(total, 1))?;
     let sleeps = team.uses.iter().map(|used| used.voluntary).min().unwrap_or(0);
     check_sleeps(sleeps, total)?;

@@ -44,6 +44,13 @@ pub(super) enum BenchCommand {
         #[command(flatten)]
         run: RunArgs,
     },
+    /// The same with every end in a process of its own, beside one process, pipes and sockets.
+    Processes {
+        #[command(flatten)]
+        payload: PayloadArgs,
+        #[command(flatten)]
+        run: RunArgs,
+    },
     /// All of it, beside std::sync::mpsc, a bare hand-over, pipes, sockets and eventfd.
     Compare {
         #[command(flatten)]
@@ -119,6 +126,7 @@ impl BenchArgs {
             | BenchCommand::Throughput { run, .. }
             | BenchCommand::Fanout { run }
             | BenchCommand::Wakeup { run }
+            | BenchCommand::Processes { run, .. }
             | BenchCommand::Compare { run, .. } => run,
         }
     }
@@ -131,6 +139,7 @@ impl BenchArgs {
     /// What to measure on a machine of so many CPUs.
     pub(super) fn options(&self, cpus: usize) -> Options {
         use Workload::{Bulk, Fanout, Latency, Throughput, Wakeup};
+        let all = vec![Throughput, Bulk, Latency, Fanout, Wakeup];
         let (workloads, payload, threads) = match &self.command {
             BenchCommand::Latency { payload, .. } => (vec![Latency], Some(payload), None),
             BenchCommand::Throughput { payload, threads, .. } => {
@@ -138,13 +147,16 @@ impl BenchArgs {
             }
             BenchCommand::Fanout { .. } => (vec![Fanout], None, None),
             BenchCommand::Wakeup { .. } => (vec![Wakeup], None, None),
+            BenchCommand::Processes { payload, .. } => (Vec::new(), Some(payload), None),
             BenchCommand::Compare { payload, threads, .. } => {
-                let all = vec![Throughput, Bulk, Latency, Fanout, Wakeup];
-                (all, Some(payload), Some(threads))
+                (all.clone(), Some(payload), Some(threads))
             }
         };
         let run = self.run_args();
         let mut options = Options::for_cpus(workloads, cpus);
+        if let BenchCommand::Processes { .. } | BenchCommand::Compare { .. } = self.command {
+            options.across_processes = all;
+        }
         if run.quick {
             options = options.quick();
         }

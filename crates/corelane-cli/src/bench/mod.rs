@@ -3,6 +3,7 @@
 
 mod args;
 mod baseline;
+mod end;
 mod peers;
 mod profile;
 
@@ -10,11 +11,13 @@ use std::ops::ControlFlow;
 
 use corelane_bench::{
     Report, Row, RunError, Step, Suite, SuiteError, bytes, compare, duels, html, table,
+    within_one_process,
 };
 use corelane_report::Target;
 use corelane_topology::allowed_cpus;
 
 pub(crate) use args::BenchArgs;
+pub(crate) use end::play as play_end;
 
 use crate::{
     Exit, codes,
@@ -37,6 +40,7 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<Exit> {
         Err(error) => return Err(error.into()),
     };
     peers::add(&mut suite, args.has_rivals());
+    suite.add_processes(&peers::across_processes(), &end::command()?);
     let before = run_args.baseline.as_ref().map(baseline::load).transpose()?;
     // Looked at first: who cannot write the page need not wait for it. What is there stays until
     // there is a new one.
@@ -108,6 +112,10 @@ fn print(report: &Report, args: &BenchArgs) -> anyhow::Result<()> {
         return terminal::write(&format!("{}\n", report.to_json()));
     }
     let mut text = table::draw(report);
+    let within = table::draw_within(&within_one_process(report));
+    if !within.is_empty() {
+        text += &format!("\n{within}");
+    }
     if args.has_rivals() {
         let duels = duels(report, peers::is_ours);
         text += &format!("\n{}", table::draw_duels(&duels));

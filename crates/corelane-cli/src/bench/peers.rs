@@ -2,6 +2,7 @@
 
 use corelane_bench::{
     HandOver, Pooled, Suite, ours,
+    process::{self, ProcessCast},
     standard::{EventFd, Parking, Pipe, SeqPacket, StdChannel, StdEach, UnixPair},
 };
 
@@ -14,6 +15,14 @@ pub(super) fn add(suite: &mut Suite, has_rivals: bool) {
         suite.add_queue::<StdEach>();
         suite.add_bulk::<Pooled<StdChannel>>();
     }
+}
+
+/// All queues between processes that this program knows.
+pub(super) fn across_processes() -> ProcessCast {
+    let mut cast = ProcessCast::default();
+    process::ours::add_all(&mut cast);
+    process::standard::add_all(&mut cast);
+    cast
 }
 
 /// Whether a peer of this name is ours.

@@ -170,6 +170,14 @@ impl LogShape {
         self.records_first() + (position as usize & (self.slots - 1)) * self.record_words
     }
 
+    /// The position that a publisher wrote, as far as it can be one: positions beyond are not
+    /// counted with.
+    #[inline(always)]
+    pub(super) const fn position(word: u64) -> u64 {
+        let position = word & !CLOSED;
+        if position > POSITION_MAX { POSITION_MAX } else { position }
+    }
+
     /// The oldest position that no write below `intent` can have damaged.
     #[inline(always)]
     pub(super) const fn oldest(&self, intent: u64) -> u64 {

@@ -165,10 +165,11 @@ impl<D: ReadWords, C: WriteWords> WordSubscriber<D, C> {
     fn first(shape: &LogShape, data: &D, start: Start) -> u64 {
         // No order is needed: a joiner's fence C22 is the order, and no record is read before C21.
         match start {
-            Start::Tail => data.load_relaxed(TAIL) & !CLOSED,
+            Start::Tail => LogShape::position(data.load_relaxed(TAIL)),
             Start::Oldest => {
-                let tail = data.load_relaxed(TAIL) & !CLOSED;
-                shape.oldest(data.load_relaxed(INTENT)).max(data.load_relaxed(FLOOR).min(tail))
+                let tail = LogShape::position(data.load_relaxed(TAIL));
+                let intent = LogShape::position(data.load_relaxed(INTENT));
+                shape.oldest(intent).max(data.load_relaxed(FLOOR).min(tail))
             }
         }
     }
@@ -351,7 +352,7 @@ impl<D: ReadWords, C: WriteWords> WordSubscriber<D, C> {
         // C21: pairs with P20 and P22. A tail that runs backwards is none.
         let tail = self.data.load_acquire(TAIL);
         self.is_over = tail & CLOSED != 0;
-        self.tail_cached = (tail & !CLOSED).max(self.position);
+        self.tail_cached = LogShape::position(tail).max(self.position);
         if self.tail_cached == self.position {
             self.release();
         }
@@ -398,12 +399,13 @@ impl<D: ReadWords, C: WriteWords> WordSubscriber<D, C> {
             Mode::Lossy => {
                 // No order is needed: a tail behind this position is none, and so is an intent that
                 // runs backwards.
-                let oldest = self.shape.oldest(self.data.load_relaxed(INTENT)).max(self.position);
+                let intent = LogShape::position(self.data.load_relaxed(INTENT));
+                let oldest = self.shape.oldest(intent).max(self.position);
                 let missed = oldest - self.position;
                 self.position = oldest;
                 self.set_released(oldest);
                 self.tail_cached = oldest;
-                self.missed += missed;
+                self.missed = self.missed.saturating_add(missed);
                 TryRecvError::Lagged { missed }
             }
             Mode::Evicted => TryRecvError::Evicted,

@@ -166,9 +166,7 @@ impl Participant {
         let shared = &self.place.shared;
         let mut table = shared.table();
         table.listing = Some(Listing::default());
-        if let Some(exchange) = &table.exchange {
-            exchange.send(&encode(&ToExchange::List {}), &[], Some(PATIENCE))?;
-        }
+        table.ask_for_list();
         let is_over = |table: &mut Table| table.listing.as_ref().is_some_and(|list| list.is_over);
         let mut table = self.wait_for(table, is_over)?;
         Ok(table.listing.take().unwrap_or_default().names)
@@ -274,6 +272,15 @@ impl Drop for Registered {
 }
 
 impl Table {
+    /// Asks the exchange what there is, if somebody waits for the answer; one that is gone is asked
+    /// when the next is there.
+    fn ask_for_list(&mut self) {
+        if let (Some(exchange), Some(listing)) = (&self.exchange, &mut self.listing) {
+            listing.names.clear();
+            let _ = exchange.send(&encode(&ToExchange::List {}), &[], Some(PATIENCE));
+        }
+    }
+
     /// Tells the exchange of an end; one that is gone is told when the next is there.
     fn bring(&self, number: u64, entry: &Entry) {
         let Some(exchange) = &self.exchange else { return };

@@ -150,6 +150,7 @@ impl Worker {
         for (&number, entry) in &table.ends {
             table.bring(number, entry);
         }
+        table.ask_for_list();
     }
 
     fn hear_exchange(&self, channel: &Arc<Channel>) {

@@ -211,7 +211,10 @@ impl BytesSubscriber {
     /// # Errors
     /// - [`ReceiveError`]: something else is to be told; the next call goes on behind it.
     pub fn try_receive(&mut self) -> Result<Option<Sample<'_>>, ReceiveError> {
-        let Some((origin, payload)) = self.raw.receive()? else { return Ok(None) };
+        Ok(self.raw.receive()?.map(|received| self.sample(received)))
+    }
+
+    fn sample(&self, (origin, payload): (Origin, Payload)) -> Sample<'_> {
         let payload = match payload {
             Payload::Inline { first, bytes } => {
                 SamplePayload::Buffered(&bytemuck::cast_slice(&self.raw.record[first..])[..bytes])
@@ -219,7 +222,7 @@ impl BytesSubscriber {
             Payload::Held(held) => SamplePayload::Held(held),
             Payload::Copied => SamplePayload::Buffered(&self.raw.copied),
         };
-        Ok(Some(Sample { origin, payload }))
+        Sample { origin, payload }
     }
 
     /// Receives the next message, waiting for it until `timeout` has passed. May park.
@@ -227,10 +230,7 @@ impl BytesSubscriber {
     /// # Errors
     /// - [`ReceiveError`]: as for [`try_receive`](Self::try_receive).
     pub fn receive(&mut self, timeout: Duration) -> Result<Option<Sample<'_>>, ReceiveError> {
-        if !self.raw.wait(timeout)? {
-            return Ok(None);
-        }
-        self.try_receive()
+        Ok(self.raw.receive_within(timeout)?.map(|received| self.sample(received)))
     }
 
     /// Waits until a message may be there, or `timeout` has passed; false in the latter case. May

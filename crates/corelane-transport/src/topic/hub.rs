@@ -66,6 +66,8 @@ pub(super) struct Connection {
     /// Index of the own cursor in the words of the group's log.
     pub(super) cursor: usize,
     pub(super) cursors: WordsRw,
+    /// Extents known, and the time, when a record referred to one that had not come.
+    pub(super) stalled: Option<(usize, Instant)>,
 }
 
 /// A link before everything came.
@@ -180,7 +182,7 @@ impl Hub {
         let holds = Holds::new(self.shape.holds_of(&link.group, seat));
         let cursor = cursors.len() - self.shape.seats() + seat;
         let (link, slab) = (link.clone(), link.slab());
-        log.ok().map(|log| Connection { link, log, holds, slab, cursor, cursors })
+        log.ok().map(|log| Connection { link, log, holds, slab, cursor, cursors, stalled: None })
     }
 
     /// Waits until `count` links are ready or over.
@@ -199,34 +201,19 @@ impl Hub {
         }
     }
 
-    /// Waits until `link` has another extent than before, or is over.
-    pub(super) fn wait_for_extent(&self, link: &Link, known: usize, deadline: Instant) -> bool {
-        let mut inner = self.inner();
-        loop {
-            if link.slab().extents() > known {
-                return true;
-            }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if link.is_over() || left.is_zero() {
-                return false;
-            }
-            let waited = self.changed.wait_timeout(inner, left);
-            (inner, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        }
-    }
-
     /// Publishers that are linked.
     pub(super) fn publishers(&self) -> usize {
         self.inner().links.len()
     }
 
     fn open(&self, offer: LogOffer, fd: OwnedFd) -> Result<OpenLog, String> {
+        // The shape first: it bounds the numbers that the layout is reckoned with.
+        let shape = LogShape::new(offer.slots, offer.record_words, offer.seats_max)
+            .map_err(|error| error.to_string())?;
         let layout = Layout::of_offer(&offer).ok_or("its records have an impossible layout")?;
         if self.message_bytes.is_some_and(|bytes| bytes != offer.message_bytes) {
             return Err("its messages have another size".into());
         }
-        let shape = LogShape::new(offer.slots, offer.record_words, offer.seats_max)
-            .map_err(|error| error.to_string())?;
         let seats = if self.is_reliable { self.shape.seats() } else { 0 };
         if offer.first_seat.checked_add(seats).is_none_or(|end| end > offer.seats_max) {
             return Err("its seats do not exist".into());

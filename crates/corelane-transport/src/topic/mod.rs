@@ -21,6 +21,9 @@
 //! [`subscribe`](crate::Participant::subscribe_bytes) returned reaches that subscriber, unless the
 //! other side did not answer within a second.
 //!
+//! A large payload can lie in a segment that is just being handed over. A subscriber that looks
+//! before it arrived finds nothing yet; one that waits is woken when it is there.
+//!
 //! | end | order | when there is no room | progress |
 //! |---|---|---|---|
 //! | publisher | its own messages, for each subscriber | refused, or waits when asked to | wait-free |

@@ -179,6 +179,14 @@ impl RawSubscriber {
             let index = if self.next < self.connections.len() { self.next } else { 0 };
             self.next = index + 1;
             let connection = &mut self.connections[index];
+            match connection.is_stalled() {
+                Some(true) => continue,
+                Some(false) => {
+                    let reason = "it refers to a segment that it did not hand over";
+                    return Err(self.cut(index, reason.into()));
+                }
+                None => {}
+            }
             let released = connection.log.released();
             match connection.log.look() {
                 Ok(_) => return Ok(Some(index)),
@@ -198,7 +206,7 @@ impl RawSubscriber {
         let publisher = connection.link.peer;
         match error {
             TryRecvError::Lagged { missed } => {
-                self.missed += missed;
+                self.missed = self.missed.saturating_add(missed);
                 return Err(ReceiveError::Lagged { publisher, missed });
             }
             TryRecvError::Demoted => return Err(ReceiveError::Demoted { publisher }),
@@ -317,8 +325,12 @@ impl RawSubscriber {
                 Ok(payload) => payload,
                 Err(ReadError::Overrun) => {
                     self.skip(index);
-                    self.missed += 1;
+                    self.missed = self.missed.saturating_add(1);
                     return Err(ReceiveError::Lagged { publisher, missed: 1 });
+                }
+                Err(ReadError::NoExtent { .. }) => {
+                    self.connections[index].stall();
+                    return Ok(None);
                 }
                 Err(error) if error.is_corrupt() => return Err(self.cut(index, error.to_string())),
                 Err(error) => return Err(ReceiveError::Payload(error)),
@@ -354,26 +366,18 @@ impl RawSubscriber {
 
     /// Holds or copies a payload in the slab.
     fn fetch(&mut self, index: usize, reference: ChunkRef) -> Result<Payload, ReadError> {
-        let deadline = Instant::now() + EXTENT_PATIENCE;
-        loop {
-            let connection = &mut self.connections[index];
-            let known = connection.slab.extents();
-            let result = match self.options.trusted {
-                Some(trusted) => {
-                    connection.slab.hold(reference, &connection.holds, trusted).map(Payload::Held)
-                }
-                None => connection
-                    .slab
-                    .copy_to_vec(reference, &mut self.copied)
-                    .map(|()| Payload::Copied),
-            };
-            let is_missing = matches!(result, Err(ReadError::NoExtent { .. }));
-            // It was sent before the record was published, and is on its way to the participant's
-            // thread.
-            if !is_missing || !self.hub.wait_for_extent(&connection.link, known, deadline) {
-                return result;
-            }
+        let connection = &mut self.connections[index];
+        if reference.extent as usize >= connection.slab.extents() {
             connection.slab = connection.link.slab();
+        }
+        match self.options.trusted {
+            Some(trusted) => {
+                connection.slab.hold(reference, &connection.holds, trusted).map(Payload::Held)
+            }
+            None => {
+                let copied = connection.slab.copy_to_vec(reference, &mut self.copied);
+                copied.map(|()| Payload::Copied)
+            }
         }
     }
 
@@ -388,6 +392,22 @@ impl RawSubscriber {
         let connection = self.connections.swap_remove(index);
         connection.link.cut();
         ReceiveError::Corrupt { publisher: connection.link.peer, reason }
+    }
+
+    /// Receives the next message of any topic, waiting until `timeout` has passed. May park.
+    pub(crate) fn receive_within(
+        &mut self,
+        timeout: Duration,
+    ) -> Result<Option<(Origin, Payload)>, ReceiveError> {
+        let started = Instant::now();
+        loop {
+            if let Some(received) = self.receive()? {
+                return Ok(Some(received));
+            }
+            if !self.wait(timeout.saturating_sub(started.elapsed()))? {
+                return Ok(None);
+            }
+        }
     }
 
     /// Waits until a message is there, or something is to be told, or `timeout` has passed; true
@@ -476,8 +496,29 @@ impl Connection {
         }
     }
 
+    /// Leaves the next record where it is: the extent that it refers to was sent before it, and is
+    /// on its way to the participant's thread.
+    #[cold]
+    fn stall(&mut self) {
+        self.stalled.get_or_insert((self.slab.extents(), Instant::now()));
+    }
+
+    /// Whether it still waits for an extent: false when it has waited too long.
+    #[inline]
+    fn is_stalled(&mut self) -> Option<bool> {
+        let (known, since) = self.stalled?;
+        if self.link.slab().extents() > known {
+            self.stalled = None;
+            return None;
+        }
+        Some(!self.link.is_over() && since.elapsed() < EXTENT_PATIENCE)
+    }
+
     /// Whether a look at it is worth while.
     fn has_something(&mut self) -> bool {
+        if let Some(is_waiting) = self.is_stalled() {
+            return !is_waiting;
+        }
         let released = self.log.released();
         let is_worth = !matches!(self.log.look(), Err(TryRecvError::Empty | TryRecvError::Closed));
         self.let_go(released);

@@ -320,7 +320,8 @@ fn a_large_typed_message_is_read_in_place() {
     let mut loan = publisher.loan().unwrap();
     loan.words.fill(7);
     publisher.publish_loan(loan).unwrap();
-    let sample = subscriber.try_sample().unwrap().unwrap().expect("because it is trusted");
+    let sample =
+        subscriber.receive_sample(PATIENCE).unwrap().unwrap().expect("because it is trusted");
     assert_eq!((sample.words, sample.origin.sequence), ([7; 1_000], 0));
 }
 

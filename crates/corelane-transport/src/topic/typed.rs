@@ -3,7 +3,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytemuck::{bytes_of, bytes_of_mut, cast_slice, cast_slice_mut};
 use corelane_shm::slab::{Chunk, Held};
@@ -280,13 +280,17 @@ impl<T: Message> Subscriber<T> {
         Ok(Some((origin, message)))
     }
 
-    /// Receives the next message where it lies, if there is one: of a type that lies in the slab,
-    /// by a subscriber that trusts.
+    /// Receives the next message where it lies, waiting for it until `timeout` has passed: of a
+    /// type that lies in the slab, by a subscriber that trusts. May park.
     ///
     /// # Errors
-    /// - The message itself when it was copied, because of its size or for want of trust.
-    pub fn try_sample(&mut self) -> Result<Option<Result<TypedSample<T>, T>>, ReceiveError> {
-        let Some((origin, payload)) = self.raw.receive()? else { return Ok(None) };
+    /// - [`ReceiveError`]: as for [`try_receive`](Self::try_receive).
+    /// - Within: the message itself when it was copied, because of its size or for want of trust.
+    pub fn receive_sample(
+        &mut self,
+        timeout: Duration,
+    ) -> Result<Option<Result<TypedSample<T>, T>>, ReceiveError> {
+        let Some((origin, payload)) = self.raw.receive_within(timeout)? else { return Ok(None) };
         let mut message = T::zeroed();
         let target = bytes_of_mut(&mut message);
         match payload {
@@ -307,10 +311,15 @@ impl<T: Message> Subscriber<T> {
     /// # Errors
     /// - [`ReceiveError`]: as for [`try_receive`](Self::try_receive).
     pub fn receive(&mut self, timeout: Duration) -> Result<Option<T>, ReceiveError> {
-        if let Some(message) = self.try_receive()? {
-            return Ok(Some(message));
+        let started = Instant::now();
+        loop {
+            if let Some(message) = self.try_receive()? {
+                return Ok(Some(message));
+            }
+            if !self.raw.wait(timeout.saturating_sub(started.elapsed()))? {
+                return Ok(None);
+            }
         }
-        if self.raw.wait(timeout)? { self.try_receive() } else { Ok(None) }
     }
 
     /// Waits until a message may be there, or `timeout` has passed; false in the latter case. May

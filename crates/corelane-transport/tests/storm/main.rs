@@ -65,8 +65,14 @@ fn a_storm_of_processes_harms_nobody_else() {
     let descriptors = || std::fs::read_dir("/proc/self/fd").unwrap().count();
     let before = descriptors();
 
+    // The exchange is opened by a member, so that it dies and is opened again.
+    let mut alive: VecDeque<_> = (seed..seed + 3).map(|seed| (seed, start(&place, seed))).collect();
+    let (mut seen, mut next) = (0, seed + 3);
+    let patience = std::time::Instant::now() + MEMBER_PATIENCE;
+    while !place.exists() && std::time::Instant::now() < patience {
+        std::thread::yield_now();
+    }
     let steady = steady::Steady::start(&place);
-    let (mut alive, mut seen, mut next) = (VecDeque::new(), 0, seed);
     while seen < events {
         if alive.len() == processes {
             end(alive.pop_front().expect("because there are some"));

@@ -52,24 +52,44 @@ fn code_of(error: &(dyn Error + 'static)) -> Option<&'static str> {
         corelane_report::PageError,
         corelane_router::RouterError,
         corelane_router::TableError,
-        corelane_shm::SegmentError,
-        corelane_shm::WindowError,
-        corelane_shm::fdpass::ChannelError,
-        corelane_shm::fdpass::ListenError,
-        corelane_shm::futex::FutexError,
-        corelane_shm::process::ProcessError,
         corelane_topology::MeasureError,
         corelane_topology::ParseCpuSetError,
         corelane_topology::PinError,
         corelane_topology::TopologyError,
+    }
+    code_of_transport(error)
+}
+
+/// The same for shared memory and what runs over it.
+fn code_of_transport(error: &(dyn Error + 'static)) -> Option<&'static str> {
+    first_code! { error:
+        corelane_shm::SegmentError,
+        corelane_shm::WindowError,
+        corelane_shm::byte_ring::ByteRingError,
+        corelane_shm::fdpass::ChannelError,
+        corelane_shm::fdpass::ListenError,
+        corelane_shm::futex::FutexError,
+        corelane_shm::process::ProcessError,
+        corelane_shm::slab::ExtentError,
+        corelane_shm::slab::LoanError,
+        corelane_shm::slab::ReadError,
+        corelane_shm::slab::ShapeError,
         corelane_transport::LaneShapeError,
         corelane_transport::Malformed,
+        corelane_transport::ParticipantError,
         corelane_transport::PortError,
         corelane_transport::ReceiveError,
         corelane_transport::SendError,
+        corelane_transport::exchange::ExchangeError,
+        corelane_transport::lane::LaneError,
+        corelane_transport::lane::LaneReceiveError,
+        corelane_transport::lane::LaneSendError,
         corelane_transport::schema::DecodeError,
         corelane_transport::schema::FilterError,
         corelane_transport::schema::SchemaError,
+        corelane_transport::topic::PublishError,
+        corelane_transport::topic::ReceiveError,
+        corelane_transport::topic::TopicError,
     }
     None
 }

@@ -35,10 +35,11 @@ pub(crate) struct Mapping {
     process: Pid,
 }
 
-// SAFETY: SM-4: shared access is by atomic words only, and addresses are the same for all threads
-// of the process; unmapping happens once, in drop, when no words are left (SM-6).
+// SAFETY: SM-4: shared access is by atomic words, or by bytes that their accessor answers for;
+// addresses are the same for all threads of the process; unmapping happens once, in drop, when no
+// words are left (SM-6).
 unsafe impl Send for Mapping {}
-// SAFETY: as for Send: `&Mapping` gives out nothing but atomics.
+// SAFETY: as for Send: `&Mapping` gives out nothing by itself.
 unsafe impl Sync for Mapping {}
 
 impl Mapping {
@@ -116,8 +117,9 @@ pub(crate) struct RawWords {
     len: usize,
 }
 
-// SAFETY: SM-4: `first` is only ever used as `&[AtomicU64]`, which is Send and Sync, and the
-// mapping behind it is Send and Sync and kept alive by the Arc (SM-6).
+// SAFETY: SM-4: `first` is used as `&[AtomicU64]`, which is Send and Sync, for copies, and for
+// bytes whose accessor answers for it; the mapping behind it is Send and Sync and kept alive by the
+// Arc (SM-6).
 unsafe impl Send for RawWords {}
 // SAFETY: as for Send.
 unsafe impl Sync for RawWords {}
@@ -143,7 +145,8 @@ impl RawWords {
     pub(crate) fn atomics(&self) -> &[AtomicU64] {
         // SAFETY: `first` and `len` name a part of the mapped file (`whole`, `window`), which stays
         // mapped while `self` holds the Arc (SM-6) and never faults (SM-2); page-aligned start plus
-        // whole words keeps the alignment; other processes write only through atomics (SM-4).
+        // whole words keeps the alignment; other processes write by atomics, or what nobody reads
+        // as words here (SM-4).
         unsafe { slice::from_raw_parts(self.first.as_ptr(), self.len) }
     }
 

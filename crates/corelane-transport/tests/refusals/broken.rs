@@ -1,0 +1,107 @@
+//! Peers that are linked in order and then write what cannot be: they are cut off, with a reason.
+
+use corelane_ring::broadcast::{LogShape, TAIL};
+use corelane_shm::WordsRw;
+use corelane_transport::Participant;
+use corelane_transport::exchange::Role;
+use corelane_transport::exchange::message::{
+    LaneOffer, LogOffer, PROTOCOL, ToSink, ToSource, Want,
+};
+use corelane_transport::lane::{LaneKind, LaneOptions, LaneReceiveError, LaneSendError};
+use corelane_transport::topic::{ReceiveError, SubscribeOptions};
+
+use crate::stranger::{Link, Stranger, segment};
+use crate::{PATIENCE, folder};
+
+/// Words before the slots of a `latency` lane.
+const LANE_HEADER_WORDS: usize = 16;
+
+/// The subscriber's side of a publisher by hand, whose log has records of eight words.
+fn publisher_by_hand(link: &Link) -> (LogShape, WordsRw) {
+    link.want();
+    let shape = LogShape::new(8, 8, 4).unwrap();
+    let log = segment(10, b"log   v1", shape.data_words());
+    let offer = LogOffer {
+        slots: shape.slots(),
+        record_words: shape.record_words(),
+        seats_max: shape.subscribers_max(),
+        first_seat: 0,
+        has_time: false,
+        has_hash: false,
+        message_bytes: None,
+    };
+    link.tell(&ToSink::Log(offer), &[log.fd()]);
+    link.tell(&ToSink::Ready {}, &[]);
+    link.joined();
+    (shape, log.into_words())
+}
+
+#[test]
+fn a_publisher_that_writes_what_cannot_be_is_cut_off() {
+    let (_folder, path) = folder();
+    let participant = Participant::open(&path).unwrap();
+    let mut subscriber = participant.subscribe_bytes("a", SubscribeOptions::RELIABLE).unwrap();
+    let stranger = Stranger::join(&path);
+    let link = stranger.link(Role::Publisher, "a");
+    let (shape, log) = publisher_by_hand(&link);
+    // A record whose length is beyond the record.
+    let first_record = shape.data_words() - shape.slots() * shape.record_words();
+    log.store_relaxed(first_record, u64::from(u32::MAX));
+    log.store_release(TAIL, 1);
+    let told = subscriber.receive(PATIENCE).unwrap_err();
+    assert!(matches!(told, ReceiveError::Corrupt { publisher: 7, .. }), "{told}");
+    assert_eq!(told.code(), "CL-0459");
+    assert!(link.is_cut());
+    assert!(subscriber.try_receive().unwrap().is_none());
+}
+
+#[test]
+fn a_receiver_that_writes_what_cannot_be_is_cut_off() {
+    let (_folder, path) = folder();
+    let participant = Participant::open(&path).unwrap();
+    let kind = LaneKind::Latency { slots: 4, slot_lines: 1 };
+    let mut sender = participant.lane_sender("a", kind).unwrap();
+    let stranger = Stranger::join(&path);
+    let link = stranger.link(Role::Receiver, "a");
+    let page = segment(14, b"head  v1", 16);
+    let want = Want { protocol: PROTOCOL, seats: 0, holds: 0, is_reliable: true, is_fenced: true };
+    link.tell(&ToSource::Want(want), &[page.fd()]);
+    assert!(matches!(link.offer(), ToSink::Lane(LaneOffer::Latency { slots: 4, .. })));
+    link.tell(&ToSource::Joined {}, &[]);
+    assert!(sender.wait_for_receiver(PATIENCE));
+    // A head beyond everything that was sent.
+    page.words().store_release(0, 1_000);
+    let told = loop {
+        if let Err(told) = sender.send(b"x") {
+            break told;
+        }
+    };
+    assert!(matches!(told, LaneSendError::Corrupt { .. }), "{told}");
+    assert_eq!(told.code(), "CL-0465");
+    assert!(link.is_cut());
+    assert!(sender.why_cut().is_some_and(|why| why.contains("1000")));
+}
+
+#[test]
+fn a_sender_that_writes_what_cannot_be_is_cut_off() {
+    let (_folder, path) = folder();
+    let participant = Participant::open(&path).unwrap();
+    let mut receiver = participant.lane_receiver("a", LaneOptions::default()).unwrap();
+    let stranger = Stranger::join(&path);
+    let link = stranger.link(Role::Sender, "a");
+    link.want();
+    let slots = segment(15, b"slots v1", LANE_HEADER_WORDS + 4 * 8);
+    let offer = LaneOffer::Latency { slots: 4, slot_lines: 1 };
+    link.tell(&ToSink::Lane(offer), &[slots.fd()]);
+    link.joined();
+    let mut record = Vec::new();
+    slots.words().store_release(LANE_HEADER_WORDS, 8 << 32 | 1);
+    assert!(receiver.receive(&mut record, PATIENCE).unwrap());
+    // The second record claims more bytes than a slot has.
+    slots.words().store_release(LANE_HEADER_WORDS + 8, 57 << 32 | 2);
+    let told = receiver.receive(&mut record, PATIENCE).unwrap_err();
+    assert!(matches!(told, LaneReceiveError::Corrupt { .. }), "{told}");
+    assert_eq!(told.code(), "CL-0466");
+    assert!(link.is_cut());
+    assert!(!receiver.try_receive(&mut record).unwrap());
+}

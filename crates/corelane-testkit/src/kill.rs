@@ -33,6 +33,8 @@ mod sweep;
 mod victim;
 mod watchdog;
 
+use corelane_shm::WordsRo;
+
 pub use moment::Moment;
 pub use recovery::Recovery;
 pub use stage::Stage;
@@ -41,6 +43,12 @@ pub use victim::Victim;
 
 /// What a verdict returns: an error says in words what the dead left broken.
 pub type Verdict = Result<(), String>;
+
+/// A number that changes with every word: what [`Points::Stores`] asks for.
+pub fn digest(words: &WordsRo) -> u64 {
+    let words = (0..words.len()).map(|index| words.load_relaxed(index));
+    words.fold(0xcbf2_9ce4_8422_2325, |sum, word| (sum ^ word).wrapping_mul(0x0100_0000_01b3))
+}
 
 /// A verdict of one condition.
 ///

@@ -4,6 +4,7 @@ use std::{fmt, time::Instant};
 
 use corelane_shm::fdpass::Channel;
 use nix::errno::Errno;
+use rustix::thread::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
 
 use super::{
     Verdict,
@@ -159,6 +160,7 @@ impl<'a> Killing<'a> {
             return Ok(None);
         }
         let watchdog = Watchdog::new(self.test);
+        let _pinned = OneCpu::pin();
         let mut deaths = 0;
         let mut goal = only.map_or(0, |[_, point]| point);
         loop {
@@ -248,6 +250,28 @@ impl<'a> Killing<'a> {
                 child(&stage);
                 stage.end()
             }
+        }
+    }
+}
+
+/// Keeps this thread, and the children that it starts, on one CPU: a step hands it from one to the
+/// other and back, which is several times faster where nobody sleeps meanwhile.
+struct OneCpu(Option<CpuSet>);
+
+impl OneCpu {
+    fn pin() -> Self {
+        let before = sched_getaffinity(None).ok();
+        let mut here = CpuSet::new();
+        here.set(sched_getcpu());
+        // Where it is forbidden it only takes longer.
+        Self(before.filter(|_| sched_setaffinity(None, &here).is_ok()))
+    }
+}
+
+impl Drop for OneCpu {
+    fn drop(&mut self) {
+        if let Some(before) = &self.0 {
+            let _ = sched_setaffinity(None, before);
         }
     }
 }

@@ -3,8 +3,11 @@
 //! Both ends run over sealed segments in two processes: each owns one and reads the other's. The
 //! child counts in a word of its own segment the calls that have returned.
 
+mod broadcast;
 mod latency;
 mod planted;
+mod port;
+mod random;
 
 use std::{fs, os::fd::OwnedFd};
 

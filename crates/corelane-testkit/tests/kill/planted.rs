@@ -2,7 +2,7 @@
 
 use corelane_testkit::kill::{Fault, Killing, Points};
 
-use super::{Hasty, RECORD_WORDS, latency, log};
+use super::{Hasty, RECORD_WORDS, broadcast, latency, log};
 
 /// The fault that a search found, unless it had nothing to search.
 fn expect_fault(found: Result<Option<corelane_testkit::kill::Covered>, Fault>, words: &str) {
@@ -21,6 +21,18 @@ fn a_commit_word_before_its_payload_is_found() {
         |stage| latency::produce(stage, TEST, Hasty::new),
         |meeting| latency::Reader::meet(&meeting, TEST),
         latency::Reader::judge,
+    );
+    expect_fault(found, "record 0 is torn");
+}
+
+#[test]
+fn a_tail_before_its_records_is_found() {
+    const TEST: &str = "planted::a_tail_before_its_records_is_found";
+    let found = Killing::of(TEST).search(
+        Points::Instructions,
+        |stage| broadcast::produce(stage, TEST, Hasty::new),
+        |meeting| broadcast::Readers::meet(&meeting, TEST),
+        broadcast::Readers::judge,
     );
     expect_fault(found, "record 0 is torn");
 }

@@ -1,7 +1,9 @@
 //! The broadcast, with the publisher or one of its subscribers in the process that dies.
 
+use std::{cell::RefCell, rc::Rc};
+
 use corelane_ring::broadcast::{
-    LagPolicy, LogShape, Seat, Start, TryRecvError, WordPublisher, WordSubscriber,
+    Arrivals, Change, LagPolicy, LogShape, Seat, Start, TryRecvError, WordPublisher, WordSubscriber,
 };
 use corelane_ring::{ReadWords, WriteWords};
 use corelane_shm::{WordsRo, WordsRw};
@@ -28,7 +30,10 @@ fn group_words() -> usize {
 }
 
 /// Publishes so many records as one batch; false when there is no room.
-fn publish<D: WriteWords, C: ReadWords>(log: &mut WordPublisher<D, C>, count: u64) -> bool {
+fn publish<D: WriteWords, C: ReadWords, A: Arrivals<C>>(
+    log: &mut WordPublisher<D, C, A>,
+    count: u64,
+) -> bool {
     let first = log.published();
     let Ok(mut claim) = log.claim(count as usize) else { return false };
     (first..first + count).for_each(|position| claim.put(&record(position)));
@@ -212,9 +217,24 @@ fn subscribe(stage: &Stage, test: &str) {
     stage.perform(|| call(phase));
 }
 
+/// What the publisher is told about the groups of others, as a death.
+#[derive(Clone, Default)]
+struct News(Rc<RefCell<Vec<Change<WordsRo>>>>);
+
+impl Arrivals<WordsRo> for News {
+    fn has_news(&self) -> bool {
+        !self.0.borrow().is_empty()
+    }
+
+    fn take(&mut self) -> Vec<Change<WordsRo>> {
+        self.0.take()
+    }
+}
+
 /// What survives a subscriber: the publisher, and another subscriber.
 struct Publishing {
-    publisher: WordPublisher<WordsRw, WordsRo>,
+    publisher: WordPublisher<WordsRw, WordsRo, News>,
+    news: News,
     other: Subscriber,
     dead: WordsRo,
     seen: WordsRo,
@@ -231,10 +251,14 @@ impl Publishing {
         let others = hand_over(&corelane_shm::fdpass::pair().expect("two ends").0, test, 9);
         let case = meeting.case;
         let ((policy, _), _) = policy_and_phase(case);
-        let publisher = WordPublisher::new(shape(), policy, ring_rw(&own_words));
+        let news = News::default();
+        let data = ring_rw(&own_words);
+        let publisher = WordPublisher::with_arrivals(shape(), policy, data, news.clone());
         let mut publisher = publisher.expect("the segment has the right size");
-        publisher.add_group(ring(&dead)).expect("there is a seat");
-        publisher.add_group(ring(&others)).expect("there is another");
+        let groups = [(0, ring(&dead)), (1, ring(&others))];
+        let came = groups.map(|(first, cursors)| Change::Came { first, cursors });
+        news.0.borrow_mut().extend(came);
+        publisher.admit();
         let seat = Seat { group: ring_rw(&others), first: 1, seat: 1 };
         let data = ring(&own_words);
         let other = Subscriber::join_reliable(shape(), data, seat, Start::Tail);
@@ -242,25 +266,37 @@ impl Publishing {
         assert!(publish(&mut publisher, BEFORE));
         assert_eq!(take_all(&mut other, 0), Ok(BEFORE));
         meeting.channel.send(b"published", &[], None).expect("the child waits for it");
-        Self { publisher, other, dead: own(&dead), seen: dead, case }
+        Self { publisher, news, other, dead: own(&dead), seen: dead, case }
+    }
+
+    /// Publishes as long as there is room, three laps at most, and reads each with the other
+    /// subscriber; how many.
+    fn publish_on(&mut self, first: u64) -> Result<u64, String> {
+        let mut published = 0;
+        while published < LAPS * SLOTS as u64 && publish(&mut self.publisher, 1) {
+            let taken = take_all(&mut self.other, first + published)?;
+            check(taken == 1, || format!("the other subscriber has {taken} of a record"))?;
+            published += 1;
+        }
+        Ok(published)
     }
 
     /// What it received was whole; nothing that it had not received is overwritten unless it was
     /// dismissed; the publisher goes on or is refused, and the other subscriber misses nothing.
     fn judge(mut self, death: Death) -> Verdict {
-        let received = check_log(&self.dead, 0)?;
+        let received = check_log(&self.dead, check_record)?;
         let returned = self.dead.load_acquire(RETURNED);
-        let mut published = 0;
-        while published < LAPS * SLOTS as u64 && publish(&mut self.publisher, 1) {
-            let taken = take_all(&mut self.other, BEFORE + published)?;
-            check(taken == 1, || format!("the other subscriber has {taken} of a record"))?;
-            published += 1;
-        }
+        let published = self.publish_on(BEFORE)?;
         let is_refused = published < LAPS * SLOTS as u64;
         let ((policy, is_reliable), phase) = policy_and_phase(self.case);
         if policy != LagPolicy::Wait || !is_reliable {
             check(!is_refused, || format!("the publisher stands still after {published}"))?;
         } else if is_refused {
+            // Once the death is known nothing holds the publisher back.
+            self.news.0.borrow_mut().push(Change::Left { first: 0 });
+            self.publisher.admit();
+            let on = self.publish_on(BEFORE + published)?;
+            check(on == LAPS * SLOTS as u64, || format!("it stands still {on} after the death"))?;
             let released = BEFORE + published - SLOTS as u64;
             // Receiving copies, and may release what is copied before it returns.
             check(released <= received + 1, || {

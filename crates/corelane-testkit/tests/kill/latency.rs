@@ -154,7 +154,7 @@ impl Writer {
     /// Nothing was given back before it was received, and the producer goes on to the last slot
     /// that was given back and is told that no more are free.
     pub(super) fn judge(mut self, death: Death) -> Verdict {
-        let received = check_log(&self.dead, 0)?;
+        let received = check_log(&self.dead, check_record)?;
         let pending = self.producer.pending().map_err(|error| error.to_string())?;
         let released = self.producer.committed() - pending;
         check(released <= received, || {

@@ -8,6 +8,7 @@ mod latency;
 mod planted;
 mod port;
 mod random;
+mod throughput;
 
 use std::{fs, os::fd::OwnedFd};
 
@@ -48,10 +49,16 @@ fn hand_over(channel: &Channel, test: &str, words: usize) -> WordsRw {
     segment.into_words()
 }
 
-/// The segment of the other side.
-fn take_over(channel: &Channel, words: usize) -> WordsRo {
+/// The descriptor that the other side sends next.
+fn receive_fd(channel: &Channel) -> OwnedFd {
     let packet = channel.recv(None).expect("the other side hands its segment over");
     let [fd] = <[OwnedFd; 1]>::try_from(packet.fds).expect("a segment is one descriptor");
+    fd
+}
+
+/// The segment of the other side.
+fn take_over(channel: &Channel, words: usize) -> WordsRo {
+    let fd = receive_fd(channel);
     let (min_words, max_words) = (OWN_WORDS + words, OWN_WORDS + words);
     let SegmentInfo { kind, layout_version, layout_hash, .. } = INFO;
     let expect = SegmentExpect { kind, layout_version, layout_hash, min_words, max_words };
@@ -76,13 +83,16 @@ fn log(own: &WordsRw, number: u64, record: &[u64]) {
     own.store_release(RECEIVED, number + 1);
 }
 
-/// In the survivor: how many records the dead had received, each whole and in order.
-fn check_log(own: &WordsRo, first: u64) -> Result<u64, String> {
+/// In the survivor: how many records the dead had received, each checked.
+fn check_log(
+    own: &WordsRo,
+    mut check_record: impl FnMut(u64, &[u64]) -> Verdict,
+) -> Result<u64, String> {
     let received = own.load_acquire(RECEIVED);
     for number in 0..received {
         let mut found = [0; RECORD_WORDS];
         own.read(LOG + number as usize * RECORD_WORDS, &mut found);
-        check_record(first + number, &found)?;
+        check_record(number, &found)?;
     }
     Ok(received)
 }

@@ -8,7 +8,7 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity}
 
 use super::{
     Verdict,
-    arguments::{self, FROM, ROUNDS, SEED},
+    arguments::{self, CHILD, FROM, ROUNDS, SEED},
     moment::Moment,
     recovery::Recovery,
     stage::Stage,
@@ -107,6 +107,11 @@ impl<'a> Killing<'a> {
     /// Another case of the same test: its number is told to both sides.
     pub fn case(&self, case: u64) -> Self {
         Self { test: self.test, case }
+    }
+
+    /// Whether this process is a child, which has no use for what a survivor sets up.
+    pub fn is_child() -> bool {
+        arguments::numbers::<1>(CHILD).is_some()
     }
 
     /// Kills a child at every point, and judges what each has left.
@@ -242,7 +247,7 @@ impl<'a> Killing<'a> {
 
     /// False in the child of another case; never returns in the child of this one.
     fn is_played(&self, child: impl FnOnce(&Stage)) -> bool {
-        match arguments::numbers::<1>(arguments::CHILD) {
+        match arguments::numbers::<1>(CHILD) {
             None => true,
             Some([case]) if case != self.case => false,
             Some(_) => {

@@ -4,6 +4,7 @@
 
 use std::{
     fs,
+    ops::Range,
     path::PathBuf,
     sync::mpsc::{self, Receiver},
     thread,
@@ -20,6 +21,9 @@ use corelane_transport::{LaneShape, WaitPolicy};
 use tempfile::TempDir;
 
 const TEST: &str = "a_client_dies_at_any_call_of_its_attachment";
+
+/// Addresses of the guest.
+const GUEST: Range<u32> = 1..3;
 
 /// A node with a place for one guest.
 struct Hosted {
@@ -45,7 +49,7 @@ impl Hosted {
             routers: vec![RouterPlace { cpus: None, wait: WaitPolicy::SHARED }],
             lanes: LaneShape::new(16, 1).expect("the size is valid"),
             workers: vec![],
-            guests: vec![1..3],
+            guests: vec![GUEST],
             supervision: SupervisorConfig::default(),
         };
         let socket = config.socket.clone();

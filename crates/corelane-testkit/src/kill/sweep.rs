@@ -29,6 +29,8 @@ pub enum Points<'a, S> {
     Every(u64),
     /// Before and after every system call.
     SystemCalls,
+    /// Before and after every system call of any thread of the child.
+    AnySystemCalls,
     /// After every instruction that changed what the survivor sees: the number that this closure
     /// makes of the shared memory.
     Stores(&'a dyn Fn(&S) -> u64),
@@ -40,6 +42,7 @@ impl<S> fmt::Debug for Points<'_, S> {
             Self::Instructions => write!(f, "every instruction"),
             Self::Every(count) => write!(f, "every {count}th instruction"),
             Self::SystemCalls => write!(f, "every system call"),
+            Self::AnySystemCalls => write!(f, "every system call of any thread"),
             Self::Stores(_) => write!(f, "every store"),
         }
     }
@@ -290,8 +293,12 @@ fn lead<S>(
 ) -> Result<u64, String> {
     let pace = match points {
         Points::SystemCalls => Pace::SystemCall,
+        Points::AnySystemCalls => Pace::AnySystemCall,
         _ => Pace::Instruction,
     };
+    if pace == Pace::AnySystemCall {
+        victim.trace_all()?;
+    }
     let mut seen = if let Points::Stores(digest) = points { digest(survivor) } else { 0 };
     let (mut passed, mut steps) = (0, 0);
     while passed < goal {

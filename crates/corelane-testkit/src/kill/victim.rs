@@ -1,6 +1,7 @@
 //! The survivor's hand on a child: start, step, kill, reap.
 
 use std::{
+    fs,
     os::fd::OwnedFd,
     process::{Command, Stdio},
 };
@@ -16,7 +17,7 @@ use nix::{
     unistd::Pid,
 };
 
-use super::{arguments::CHILD, check, stage::MARK};
+use super::{arguments::CHILD, stage::MARK};
 
 /// Where a child stands after it was let go on for a bit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +35,8 @@ pub(super) enum Pace {
     Instruction,
     /// To the entry or the return of its next system call.
     SystemCall,
+    /// The same, of any of its threads.
+    AnySystemCall,
 }
 
 /// A child process, killed and reaped at the latest when this is dropped.
@@ -44,6 +47,8 @@ pub struct Victim {
     /// The thread that plays its part.
     thread: Pid,
     is_traced: bool,
+    /// The thread that stopped last, where all are traced.
+    stopped: Option<Pid>,
     is_reaped: bool,
 }
 
@@ -61,7 +66,9 @@ impl Victim {
             .spawn()
             .unwrap_or_else(|error| panic!("the child of {test} did not start: {error}"));
         let pid = Pid::from_raw(child.id().cast_signed());
-        let mut victim = Self { channel, pid, thread: pid, is_traced: false, is_reaped: false };
+        let thread = pid;
+        let mut victim =
+            Self { channel, pid, thread, is_traced: false, stopped: None, is_reaped: false };
         let told = victim.channel.recv(None).expect("because the child tells its thread").bytes;
         let told = told.try_into().expect("because a thread id has four bytes");
         victim.thread = Pid::from_raw(i32::from_ne_bytes(told));
@@ -70,8 +77,7 @@ impl Victim {
 
     /// Traces it from here on; it dies when this process does.
     pub(super) fn trace(&mut self) -> Result<(), Errno> {
-        let options = Options::PTRACE_O_EXITKILL | Options::PTRACE_O_TRACESYSGOOD;
-        ptrace::seize(self.thread, options)?;
+        ptrace::seize(self.thread, options())?;
         self.is_traced = true;
         Ok(())
     }
@@ -102,13 +108,69 @@ impl Victim {
         }
     }
 
+    /// At the first mark: traces its other threads too, and those that it will start.
+    pub(super) fn trace_all(&mut self) -> Result<(), String> {
+        let options = options() | Options::PTRACE_O_TRACECLONE;
+        self.go(ptrace::setoptions(self.thread, options))?;
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.pid));
+        for task in tasks.map_err(|error| format!("the child has no threads: {error}"))? {
+            let name = task.map_err(|error| error.to_string())?.file_name();
+            let id = name.to_string_lossy().parse().expect("because threads are numbers");
+            let thread = Pid::from_raw(id);
+            if thread == self.thread {
+                continue;
+            }
+            match ptrace::seize(thread, options) {
+                // It has ended meanwhile.
+                Err(Errno::ESRCH) => continue,
+                seized => self.go(seized)?,
+            }
+            self.go(ptrace::interrupt(thread))?;
+            wait_for(thread)?;
+            self.go(ptrace::syscall(thread, None))?;
+        }
+        self.stopped = Some(self.thread);
+        Ok(())
+    }
+
+    /// Lets all threads go on until one of them stops at a system call.
+    fn step_any(&mut self) -> Result<Reached, String> {
+        let mut signal = None;
+        loop {
+            if let Some(thread) = self.stopped.take() {
+                match ptrace::syscall(thread, signal.take()) {
+                    // It was ended by another thread.
+                    Err(Errno::ESRCH) if thread != self.thread => {}
+                    gone => self.go(gone)?,
+                }
+            }
+            let status = wait_for_any()?;
+            self.stopped = status.pid();
+            match status {
+                WaitStatus::Stopped(thread, MARK) if thread == self.thread => {
+                    return Ok(Reached::End);
+                }
+                WaitStatus::PtraceSyscall(_) => return Ok(Reached::Point),
+                WaitStatus::Stopped(_, other) => signal = Some(other),
+                WaitStatus::PtraceEvent(..) => {}
+                WaitStatus::Exited(thread, _) if ![self.pid, self.thread].contains(&thread) => {
+                    self.stopped = None;
+                }
+                other => return Err(format!("the child ended in its operation: {other:?}")),
+            }
+        }
+    }
+
     /// Lets it go on, from the first mark or from where it stands.
     pub(super) fn step(&mut self, pace: Pace) -> Result<Reached, String> {
         let mut signal = None;
+        if pace == Pace::AnySystemCall {
+            return self.step_any();
+        }
         loop {
             self.go(match pace {
                 Pace::Instruction => ptrace::step(self.thread, signal),
-                Pace::SystemCall => ptrace::syscall(self.thread, signal),
+                Pace::SystemCall | Pace::AnySystemCall => ptrace::syscall(self.thread, signal),
             })?;
             signal = match self.wait()? {
                 WaitStatus::Stopped(_, MARK) => return Ok(Reached::End),
@@ -129,21 +191,20 @@ impl Victim {
     pub fn kill(&mut self) -> Result<(), String> {
         let killed = kill(self.pid, Signal::SIGKILL);
         killed.map_err(|errno| format!("the child cannot be killed: {errno}"))?;
-        // The thread is reported to who traces it, before its process is reported to its parent.
-        while self.is_traced {
-            match self.wait()? {
-                // A stop that was on its way.
-                WaitStatus::Stopped(..)
+        // Threads are reported to who traces them, all before their process is to its parent.
+        loop {
+            match wait_for_any()? {
+                WaitStatus::Signaled(id, Signal::SIGKILL, _) if id == self.pid => break,
+                // A thread, or a stop that was on its way.
+                WaitStatus::Signaled(_, Signal::SIGKILL, _)
+                | WaitStatus::Stopped(..)
                 | WaitStatus::PtraceEvent(..)
                 | WaitStatus::PtraceSyscall(_) => {}
-                WaitStatus::Signaled(_, Signal::SIGKILL, _) => self.is_traced = false,
                 other => return Err(format!("the child ended before it was killed: {other:?}")),
             }
         }
-        let status = wait_for(self.pid)?;
-        self.is_reaped = true;
-        let is_killed = matches!(status, WaitStatus::Signaled(_, Signal::SIGKILL, _));
-        check(is_killed, || format!("the child ended before it was killed: {status:?}"))
+        (self.is_traced, self.is_reaped) = (false, true);
+        Ok(())
     }
 
     fn go(&self, outcome: Result<(), Errno>) -> Result<(), String> {
@@ -160,9 +221,18 @@ impl Victim {
     }
 }
 
+fn options() -> Options {
+    Options::PTRACE_O_EXITKILL | Options::PTRACE_O_TRACESYSGOOD
+}
+
+/// News of any child of this thread, and of any thread that it traces.
+fn wait_for_any() -> Result<WaitStatus, String> {
+    wait_for(Pid::from_raw(-1))
+}
+
 fn wait_for(id: Pid) -> Result<WaitStatus, String> {
     loop {
-        match waitpid(id, Some(WaitPidFlag::__WALL)) {
+        match waitpid(id, Some(WaitPidFlag::__WALL | WaitPidFlag::__WNOTHREAD)) {
             Err(Errno::EINTR) => {}
             outcome => {
                 return outcome.map_err(|errno| format!("the child id={id} is gone: {errno}"));

@@ -9,6 +9,7 @@ mod planted;
 mod port;
 mod random;
 mod throughput;
+mod topic;
 
 use std::{fs, os::fd::OwnedFd};
 

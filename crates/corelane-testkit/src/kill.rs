@@ -28,6 +28,7 @@
 mod arguments;
 mod moment;
 mod recovery;
+mod route;
 mod stage;
 mod sweep;
 mod victim;

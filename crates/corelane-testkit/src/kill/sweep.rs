@@ -11,6 +11,7 @@ use super::{
     arguments::{self, CHILD, FROM, ROUNDS, SEED},
     moment::Moment,
     recovery::Recovery,
+    route::Guide,
     stage::Stage,
     victim::{Pace, Reached, Victim},
     watchdog::Watchdog,
@@ -169,9 +170,12 @@ impl<'a> Killing<'a> {
         }
         let watchdog = Watchdog::new(self.test);
         let _pinned = OneCpu::pin();
-        let mut deaths = 0;
-        let mut goal = only.map_or(0, |[_, point]| point);
+        let mut guide = Guide::new(only.is_none() && matches!(points, Points::Instructions));
+        let (mut deaths, mut goal) = (0, only.map_or(0, |[_, point]| point));
         loop {
+            if let Some(points) = guide.is_done(goal) {
+                return Ok(Some(Covered { points, deaths }));
+            }
             let fault = |what| Fault { case: self.case, point: goal, what };
             watchdog.pat(fault(format!("{} hangs", self.test)).to_string());
             let mut victim = Victim::start(self.test, self.case);
@@ -186,20 +190,17 @@ impl<'a> Killing<'a> {
             let pid = victim.id();
             let survivor = meet(Meeting { channel: victim.channel(), pid, case: self.case });
             victim.wait_for_mark().map_err(fault)?;
-            let passed = lead(&mut victim, &points, goal, &survivor).map_err(fault)?;
+            let step_by_step = |victim: &mut Victim| lead(victim, &points, goal, &survivor);
+            let led = guide.lead(&mut victim, goal, step_by_step).map_err(fault)?;
             victim.kill().map_err(fault)?;
             drop(victim);
             deaths += 1;
-            let is_over = passed < goal;
-            judge(survivor, Death { point: passed, is_over }).map_err(fault)?;
+            judge(survivor, Death { point: led.passed, is_over: led.is_over }).map_err(fault)?;
             if only.is_some() {
-                println!("{}: no fault at case={} point={passed}", self.test, self.case);
+                println!("{}: no fault at case={} point={goal}", self.test, self.case);
                 return Ok(None);
             }
-            if is_over {
-                return Ok(Some(Covered { points: passed, deaths }));
-            }
-            goal += 1;
+            goal += u64::from(led.is_there);
         }
     }
 

@@ -4,6 +4,7 @@ use std::{
     fs,
     os::fd::OwnedFd,
     process::{Command, Stdio},
+    ptr::without_provenance_mut,
 };
 
 use corelane_shm::fdpass::{Channel, pair};
@@ -37,7 +38,14 @@ pub(super) enum Pace {
     SystemCall,
     /// The same, of any of its threads.
     AnySystemCall,
+    /// To the breakpoint that is set.
+    Breakpoint,
 }
+
+/// Where the kernel keeps the instruction pointer among the words of a traced thread.
+const USER_INSTRUCTION: Option<usize> = if cfg!(target_arch = "x86_64") { Some(128) } else { None };
+/// The same for the first of the debug registers.
+const USER_BREAKPOINTS: Option<usize> = if cfg!(target_arch = "x86_64") { Some(848) } else { None };
 
 /// A child process, killed and reaped at the latest when this is dropped.
 #[derive(Debug)]
@@ -171,6 +179,7 @@ impl Victim {
             self.go(match pace {
                 Pace::Instruction => ptrace::step(self.thread, signal),
                 Pace::SystemCall | Pace::AnySystemCall => ptrace::syscall(self.thread, signal),
+                Pace::Breakpoint => ptrace::cont(self.thread, signal),
             })?;
             signal = match self.wait()? {
                 WaitStatus::Stopped(_, MARK) => return Ok(Reached::End),
@@ -182,6 +191,46 @@ impl Victim {
                 other => return Err(format!("the child ended in its operation: {other:?}")),
             };
         }
+    }
+
+    /// Its process.
+    pub(super) fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    /// Address of the instruction that it executes next, where this can be asked.
+    pub(super) fn instruction(&self) -> Option<u64> {
+        let address = USER_INSTRUCTION?;
+        let word = ptrace::read_user(self.thread, without_provenance_mut(address)).ok()?;
+        Some(word.cast_unsigned())
+    }
+
+    /// Whether breakpoints of the processor can be set in it.
+    pub(super) fn has_breakpoints(&self) -> bool {
+        self.set_debug_register(7, 0).is_ok()
+    }
+
+    fn set_debug_register(&self, index: usize, value: u64) -> Result<(), String> {
+        let first = USER_BREAKPOINTS.ok_or("this processor has no breakpoints that are known")?;
+        let address = without_provenance_mut(first + 8 * index);
+        self.go(ptrace::write_user(self.thread, address, value.cast_signed()))
+    }
+
+    /// Lets it go on, by one instruction at least, until it is about to execute the one at
+    /// `address`, by a breakpoint of the processor.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(super) fn step_to(&mut self, address: u64) -> Result<Reached, String> {
+        // Off this instruction first, which may be the one.
+        self.set_debug_register(7, 0)?;
+        let reached = self.step(Pace::Instruction)?;
+        if reached == Reached::End || self.instruction() == Some(address) {
+            return Ok(reached);
+        }
+        self.set_debug_register(0, address)?;
+        self.set_debug_register(7, 1)?;
+        self.step(Pace::Breakpoint)
     }
 
     /// Kills it, at whatever it is, and reaps it.

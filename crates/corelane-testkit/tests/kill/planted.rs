@@ -2,7 +2,7 @@
 
 use corelane_testkit::kill::{Fault, Killing, Points};
 
-use super::{Hasty, RECORD_WORDS, broadcast, latency, log};
+use super::{Hasty, RECORD_WORDS, RETURNED, broadcast, latency, log};
 
 /// The fault that a search found, unless it had nothing to search.
 fn expect_fault(found: Result<Option<corelane_testkit::kill::Covered>, Fault>, words: &str) {
@@ -45,12 +45,15 @@ fn a_head_that_is_given_back_before_the_read_is_found() {
         |stage| {
             let (mut consumer, own) = latency::consumer(stage.channel(), TEST);
             stage.perform(|| {
-                let record = consumer.peek().expect("it is whole").expect("it was sent");
-                let mut words = [0; RECORD_WORDS];
-                record.read(0, &mut words);
-                record.consume();
-                consumer.release();
-                log(&own, 0, &words);
+                for number in 0..3 {
+                    let record = consumer.peek().expect("it is whole").expect("it was sent");
+                    let mut words = [0; RECORD_WORDS];
+                    record.read(0, &mut words);
+                    record.consume();
+                    consumer.release();
+                    log(&own, number, &words);
+                }
+                own.store_release(RETURNED, 4);
             });
         },
         |meeting| latency::Writer::meet(&meeting, TEST),

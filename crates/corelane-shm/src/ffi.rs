@@ -1,8 +1,10 @@
 //! The system calls that rustix does not cover, or not for every answer the kernel can give.
 //!
 //! `SO_PEERCRED` is here because its process id is 0 for a peer in another pid namespace, a value
-//! that rustix's type cannot hold. No memory of a segment is touched here.
+//! that rustix's type cannot hold. The calls about pages change where memory lies and of what pages
+//! it is, never what it holds.
 
+use std::ffi::{c_int, c_long, c_ulong, c_void};
 use std::mem::{MaybeUninit, size_of};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
@@ -20,6 +22,76 @@ pub(crate) fn peer_pidfd(socket: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
     let fd: RawFd = unsafe { socket_option(socket, libc::SO_PEERPIDFD) }?;
     // SAFETY: on success the int is a new descriptor (close-on-exec) that nobody else owns.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Largest number of a NUMA node that the kernel can have, and one.
+const NODES_MAX: usize = 1024;
+
+/// Asks that pages which come into a range from now on lie on `node`, if it has room.
+///
+/// Preferred and not bound: where a bound node is full, the kernel kills the process.
+pub(crate) fn prefer_node(start: *mut c_void, bytes: usize, node: u32) -> Result<(), Errno> {
+    const WORD_BITS: usize = c_ulong::BITS as usize;
+    let node = node as usize;
+    if node >= NODES_MAX {
+        return Err(Errno::INVAL);
+    }
+    let mut nodes: [c_ulong; NODES_MAX / WORD_BITS] = [0; NODES_MAX / WORD_BITS];
+    nodes[node / WORD_BITS] = 1 << (node % WORD_BITS);
+    // The kernel counts one bit less than it is told.
+    let count = NODES_MAX as c_ulong + 1;
+    // SAFETY: the kernel reads the mask, which has `count - 1` bits, and sets a policy for pages to
+    // come; whatever the range is, no memory changes.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_mbind,
+            start,
+            bytes as c_ulong,
+            libc::MPOL_PREFERRED,
+            nodes.as_ptr(),
+            count,
+            0_u32,
+        )
+    };
+    answer(result).map(drop)
+}
+
+/// The node of each page that begins at one of the addresses; a negative number is an errno, as of
+/// a page that is not there.
+pub(crate) fn nodes_of(pages: &[*mut c_void]) -> Result<Vec<c_int>, Errno> {
+    let mut nodes: Vec<c_int> = vec![0; pages.len()];
+    // SAFETY: without a list of nodes the call moves nothing; the kernel reads as many addresses
+    // and writes as many ints as it is told, which is what both have. It accesses no page.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_move_pages,
+            0_i32,
+            pages.len() as c_ulong,
+            pages.as_ptr(),
+            std::ptr::null::<c_int>(),
+            nodes.as_mut_ptr(),
+            0_i32,
+        )
+    };
+    answer(result).map(|_| nodes)
+}
+
+/// Joins the normal pages of a range, which begins and ends at a multiple of the huge page size,
+/// into huge ones. On success all of it is huge.
+pub(crate) fn collapse(start: *mut c_void, bytes: usize) -> Result<(), Errno> {
+    // SAFETY: the advice changes of what pages the range is and nothing that they hold, for any
+    // range; of one that is not mapped the kernel says so.
+    let result = unsafe { libc::madvise(start, bytes, libc::MADV_COLLAPSE) };
+    answer(c_long::from(result)).map(drop)
+}
+
+/// What a call of the C library tells: its result, or why it failed.
+fn answer(result: c_long) -> Result<c_long, Errno> {
+    if result >= 0 {
+        return Ok(result);
+    }
+    let error = std::io::Error::last_os_error();
+    Err(Errno::from_io_error(&error).unwrap_or(Errno::IO))
 }
 
 /// Reads a socket option as `T`.
@@ -41,10 +113,7 @@ unsafe fn socket_option<T>(socket: BorrowedFd<'_>, option: libc::c_int) -> Resul
             &mut length,
         )
     };
-    if result != 0 {
-        let error = std::io::Error::last_os_error();
-        return Err(Errno::from_io_error(&error).unwrap_or(Errno::IO));
-    }
+    answer(c_long::from(result))?;
     assert_eq!(length as usize, size_of::<T>(), "the kernel wrote another type for {option}");
     // SAFETY: the call succeeded and wrote all bytes of `T`, by the caller's promise a valid one.
     Ok(unsafe { value.assume_init() })

@@ -55,6 +55,37 @@ pub struct SegmentExpect {
     pub max_words: usize,
 }
 
+/// What the kernel says about the file of a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileShape {
+    /// Its size.
+    pub bytes: u64,
+    /// Size of a normal page.
+    pub page_bytes: usize,
+    /// Size of the huge pages of which it may be, a multiple of a normal page.
+    pub huge_page_bytes: usize,
+}
+
+/// What [`PeerSegment::open`](crate::PeerSegment::open) checks of a header before it maps the
+/// segment, over a copy of its words: what it says about itself, and the words of its payload.
+///
+/// # Errors
+///
+/// The refusals of [`PeerSegment::open`](crate::PeerSegment::open) that concern the header.
+///
+/// # Panics
+///
+/// When the page sizes of `file` are zero.
+pub fn check_header(
+    words: &[u64; HEADER_WORDS],
+    expect: &SegmentExpect,
+    file: &FileShape,
+) -> Result<(SegmentInfo, usize), SegmentError> {
+    let header = Header::decode(words)?;
+    let payload_words = header.validate(expect, file)?;
+    Ok((header.info, payload_words))
+}
+
 /// The header's fields, decoded from a copy (SM-5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Header {
@@ -103,8 +134,7 @@ impl Header {
     pub(crate) fn validate(
         &self,
         expect: &SegmentExpect,
-        file_bytes: u64,
-        page_bytes: usize,
+        file: &FileShape,
     ) -> Result<usize, SegmentError> {
         let SegmentInfo { kind, layout_version, layout_hash, .. } = self.info;
         if kind != expect.kind {
@@ -118,6 +148,7 @@ impl Header {
             let expected = expect.layout_hash;
             return Err(SegmentError::LayoutHash { found: layout_hash, expected });
         }
+        let FileShape { bytes: file_bytes, page_bytes, huge_page_bytes } = *file;
         if self.payload_offset != page_bytes as u64 {
             let (found, expected) = (self.payload_offset, page_bytes as u64);
             return Err(SegmentError::PayloadOffset { found, expected });
@@ -127,15 +158,18 @@ impl Header {
             .ok()
             .filter(|words| (min..=max).contains(words))
             .ok_or(SegmentError::PayloadSize { words: self.payload_words, min, max })?;
-        let header_bytes = segment_bytes(payload_words, page_bytes) as u64;
-        if header_bytes != file_bytes {
+        let header_bytes = segment_bytes(payload_words, page_bytes);
+        let huge_bytes = header_bytes.next_multiple_of(huge_page_bytes) as u64;
+        let header_bytes = header_bytes as u64;
+        if header_bytes != file_bytes && huge_bytes != file_bytes {
             return Err(SegmentError::SizeMismatch { header_bytes, file_bytes });
         }
         Ok(payload_words)
     }
 }
 
-/// File size of a segment: the header page and the payload in whole pages. `payload_words` is at
+/// File size of a segment, before it is rounded up to huge pages: the header page and the payload
+/// in whole pages. `payload_words` is at
 /// most [`SEGMENT_WORDS_MAX`], so nothing overflows.
 pub(crate) fn segment_bytes(payload_words: usize, page_bytes: usize) -> usize {
     page_bytes + (payload_words * 8).next_multiple_of(page_bytes)

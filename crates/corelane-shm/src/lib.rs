@@ -60,6 +60,8 @@ pub mod fdpass;
 mod ffi;
 pub mod futex;
 mod header;
+mod make;
+mod placement;
 mod poll;
 pub mod process;
 #[allow(unsafe_code)]
@@ -71,7 +73,11 @@ mod storage;
 mod words;
 
 pub use header::{
-    HEADER_WORDS, SEGMENT_FORMAT, SEGMENT_MAGIC, SEGMENT_WORDS_MAX, SegmentExpect, SegmentInfo,
+    FileShape, HEADER_WORDS, SEGMENT_FORMAT, SEGMENT_MAGIC, SEGMENT_WORDS_MAX, SegmentExpect,
+    SegmentInfo, check_header,
+};
+pub use placement::{
+    HugePages, NodePlacement, NotHuge, Pages, PeerOptions, Placement, SegmentOptions,
 };
 pub use poll::poll_any;
 pub use segment::{OwnedSegment, PeerSegment};

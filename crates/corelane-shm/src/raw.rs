@@ -24,12 +24,23 @@ pub(crate) enum Access {
     ReadWrite,
 }
 
+/// When the pages of a new mapping come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Presence {
+    /// Before it is returned, as far as the file has them.
+    Now,
+    /// With [`Mapping::populate`] or the first access.
+    Later,
+}
+
 /// A whole file mapped between two guard pages, unmapped on drop.
 #[derive(Debug)]
 pub(crate) struct Mapping {
-    /// Start of the reserved addresses: a guard page, the file, a guard page.
+    /// Start of the reserved addresses: at least a guard page, the file, at least a guard page.
     reserved: NonNull<c_void>,
     reserved_bytes: usize,
+    /// Where the file begins within them.
+    file_offset: usize,
     file_bytes: usize,
     access: Access,
     process: Pid,
@@ -46,13 +57,29 @@ impl Mapping {
     /// Maps the first `file_bytes` (whole pages, at least one) of `fd`, with its pages present.
     ///
     /// The caller has made sure of SM-2: the file is that long and stays so.
+    #[cfg(test)]
     pub(crate) fn new(
         fd: BorrowedFd<'_>,
         file_bytes: usize,
         access: Access,
     ) -> Result<Self, SegmentError> {
+        Self::aligned(fd, file_bytes, access, page_size(), Presence::Now)
+    }
+
+    /// Maps the first `file_bytes` (whole pages of the file, at least one) of `fd`, at a multiple
+    /// of `align_bytes` (a multiple of a page).
+    ///
+    /// The caller has made sure of SM-2: the file is that long and stays so.
+    pub(crate) fn aligned(
+        fd: BorrowedFd<'_>,
+        file_bytes: usize,
+        access: Access,
+        align_bytes: usize,
+        presence: Presence,
+    ) -> Result<Self, SegmentError> {
         let page = page_size();
-        let reserved_bytes = file_bytes + 2 * page;
+        // Wherever it begins, a multiple lies behind the first page and before the last one.
+        let reserved_bytes = file_bytes + align_bytes + page;
         // SAFETY: no address is asked for, so no memory in use is touched; the kernel picks a free
         // range of this length, and nothing can be accessed in it yet.
         let reserved = unsafe {
@@ -66,20 +93,28 @@ impl Mapping {
         .map_err(SegmentError::os("mmap"))?;
         let reserved =
             NonNull::new(reserved).expect("mmap never returns null because it is mapped");
-        let mapping = Self { reserved, reserved_bytes, file_bytes, access, process: getpid() };
+        let start = reserved.addr().get();
+        let file_offset = (start + page).next_multiple_of(align_bytes) - start;
+        let process = getpid();
+        let mapping = Self { reserved, reserved_bytes, file_offset, file_bytes, access, process };
 
         let protection = match access {
             Access::ReadOnly => ProtFlags::READ,
             Access::ReadWrite => ProtFlags::READ | ProtFlags::WRITE,
         };
+        let populate = match presence {
+            Presence::Now => MapFlags::POPULATE,
+            Presence::Later => MapFlags::empty(),
+        };
         // SAFETY: FIXED replaces a part of the range reserved above, which nobody else knows yet:
-        // it starts one page in and ends one page before the end. On failure `mapping` unmaps it.
+        // it starts a page in or later and ends a page before the end or earlier. On failure
+        // `mapping` unmaps it.
         unsafe {
             mmap(
                 mapping.file_start(),
                 file_bytes,
                 protection,
-                MapFlags::SHARED | MapFlags::FIXED | MapFlags::POPULATE,
+                MapFlags::SHARED | MapFlags::FIXED | populate,
                 fd,
                 0,
             )
@@ -91,8 +126,30 @@ impl Mapping {
         Ok(mapping)
     }
 
-    fn file_start(&self) -> *mut c_void {
-        self.reserved.as_ptr().wrapping_byte_add(page_size())
+    /// Makes all pages present and writable; they hold zeros where nobody wrote.
+    ///
+    /// The caller maps it for writing. Needs Linux 5.14.
+    pub(crate) fn populate(&self) -> Result<(), SegmentError> {
+        // SAFETY: the range is this mapping, and its bytes stay as they are.
+        unsafe { madvise(self.file_start(), self.file_bytes, Advice::LinuxPopulateWrite) }
+            .map_err(SegmentError::os("madvise(MADV_POPULATE_WRITE)"))
+    }
+
+    /// Keeps its memory out of core dumps of this process.
+    pub(crate) fn keep_out_of_dumps(&self) -> Result<(), SegmentError> {
+        // SAFETY: the range is this mapping, and DONTDUMP changes nothing but core dumps.
+        unsafe { madvise(self.reserved.as_ptr(), self.reserved_bytes, Advice::LinuxDontDump) }
+            .map_err(SegmentError::os("madvise(MADV_DONTDUMP)"))
+    }
+
+    /// Where the file begins.
+    pub(crate) fn file_start(&self) -> *mut c_void {
+        self.reserved.as_ptr().wrapping_byte_add(self.file_offset)
+    }
+
+    /// How long it is.
+    pub(crate) fn file_bytes(&self) -> usize {
+        self.file_bytes
     }
 }
 

@@ -4,17 +4,16 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{
-    FallocateFlags, MemfdFlags, SealFlags, fallocate, fcntl_add_seals, fcntl_get_seals, fstat,
-    ftruncate, memfd_create,
-};
+use rustix::fs::{SealFlags, fcntl_add_seals, fcntl_get_seals, fstat, fstatfs};
 use rustix::io::{Errno, pread, retry_on_intr};
 use rustix::param::page_size;
 
 use crate::header::{
-    HEADER_WORDS, Header, SEGMENT_WORDS_MAX, SegmentExpect, SegmentInfo, segment_bytes,
+    FileShape, HEADER_WORDS, Header, SEGMENT_WORDS_MAX, SegmentExpect, SegmentInfo, segment_bytes,
 };
-use crate::raw::{Access, Mapping, RawWords};
+use crate::make::{Made, make};
+use crate::placement::{PeerOptions, Placement, SegmentOptions, huge_page_bytes};
+use crate::raw::{Access, Mapping, Presence, RawWords};
 use crate::{SegmentError, WordsRo, WordsRw};
 
 const SEALS: SealFlags =
@@ -23,12 +22,16 @@ const SEALS: SealFlags =
 /// A block of `st_blocks` is 512 bytes whatever the file system.
 const STAT_BLOCK_BYTES: u64 = 512;
 
+/// The `f_type` of files made of huge pages that are set aside.
+const HUGETLBFS_MAGIC: u64 = 0x9584_58f6;
+
 /// A segment of this process: written here, read-only for everybody else (SM-1).
 #[derive(Debug)]
 pub struct OwnedSegment {
     words: WordsRw,
     fd: OwnedFd,
     info: SegmentInfo,
+    placement: Placement,
 }
 
 impl OwnedSegment {
@@ -48,18 +51,29 @@ impl OwnedSegment {
         payload_words: usize,
         info: SegmentInfo,
     ) -> Result<Self, SegmentError> {
+        Self::create_with(name, payload_words, info, &SegmentOptions::default())
+    }
+
+    /// The same with a say in the memory: huge pages, its NUMA node, and whether core dumps hold
+    /// it. [`placement`](Self::placement) tells what was got.
+    ///
+    /// # Errors
+    ///
+    /// As [`create`](Self::create), and
+    /// - [`SegmentError::HugePages`] when huge pages are required and there are none.
+    /// - [`SegmentError::Node`] when the node is not there or not allowed.
+    pub fn create_with(
+        name: &str,
+        payload_words: usize,
+        info: SegmentInfo,
+        options: &SegmentOptions,
+    ) -> Result<Self, SegmentError> {
         if !(1..=SEGMENT_WORDS_MAX).contains(&payload_words) {
             return Err(SegmentError::Size { words: payload_words, limit: SEGMENT_WORDS_MAX });
         }
         let page_bytes = page_size();
-        let file_bytes = segment_bytes(payload_words, page_bytes);
-        let fd = create_memfd(name)?;
-        retry_on_intr(|| ftruncate(&fd, file_bytes as u64))
-            .map_err(SegmentError::os("ftruncate"))?;
-        retry_on_intr(|| fallocate(&fd, FallocateFlags::empty(), 0, file_bytes as u64))
-            .map_err(SegmentError::os("fallocate"))?;
-
-        let mapping = Mapping::new(fd.as_fd(), file_bytes, Access::ReadWrite)?;
+        let needed_bytes = segment_bytes(payload_words, page_bytes);
+        let Made { fd, mapping, placement } = make(name, needed_bytes, options)?;
         let all = WordsRw::new(RawWords::whole(mapping));
         let header = Header {
             info,
@@ -73,7 +87,12 @@ impl OwnedSegment {
         let words = all
             .window(page_bytes / 8, payload_words)
             .expect("the payload is mapped because the file was sized for it");
-        Ok(Self { words, fd, info })
+        Ok(Self { words, fd, info, placement })
+    }
+
+    /// Of what pages it is and where they lie.
+    pub fn placement(&self) -> &Placement {
+        &self.placement
     }
 
     /// The payload.
@@ -121,14 +140,35 @@ impl PeerSegment {
     ///   [`SegmentError::SizeMismatch`] when the header does not fit the file or `expect`.
     /// - [`SegmentError::Os`] when the system refuses a call.
     pub fn open(fd: OwnedFd, expect: &SegmentExpect) -> Result<Self, SegmentError> {
+        Self::open_with(fd, expect, &PeerOptions::default())
+    }
+
+    /// The same with a say in the mapping.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn open_with(
+        fd: OwnedFd,
+        expect: &SegmentExpect,
+        options: &PeerOptions,
+    ) -> Result<Self, SegmentError> {
         let page_bytes = page_size();
         check_seals(&fd)?;
-        let file_bytes = check_allocated(&fd, page_bytes as u64)?;
+        let bytes = check_allocated(&fd, page_bytes as u64)?;
+        let shape = FileShape { bytes, page_bytes, huge_page_bytes: huge_pages_of(&fd)? };
         let header = Header::decode(&read_header(&fd)?)?;
-        let payload_words = header.validate(expect, file_bytes, page_bytes)?;
+        let payload_words = header.validate(expect, &shape)?;
 
-        let mapped_bytes = segment_bytes(payload_words, page_bytes);
-        let mapping = Mapping::new(fd.as_fd(), mapped_bytes, Access::ReadOnly)?;
+        // The header fits the file, so that the size fits this machine.
+        let file_bytes = bytes as usize;
+        let is_huge = file_bytes.is_multiple_of(shape.huge_page_bytes);
+        let align_bytes = if is_huge { shape.huge_page_bytes } else { page_bytes };
+        let (access, presence) = (Access::ReadOnly, Presence::Now);
+        let mapping = Mapping::aligned(fd.as_fd(), file_bytes, access, align_bytes, presence)?;
+        if !options.is_dumped {
+            mapping.keep_out_of_dumps()?;
+        }
         let words = WordsRo::new(RawWords::whole(mapping))
             .window(page_bytes / 8, payload_words)
             .expect("the payload is mapped because the header fits the file");
@@ -149,16 +189,6 @@ impl PeerSegment {
     pub fn claimed_creator_pid(&self) -> u32 {
         self.header.creator_pid
     }
-}
-
-fn create_memfd(name: &str) -> Result<OwnedFd, SegmentError> {
-    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-    // Kernels before 6.3 do not know NOEXEC_SEAL; some later ones are set up to demand it.
-    match memfd_create(name, flags | MemfdFlags::NOEXEC_SEAL) {
-        Err(Errno::INVAL) => memfd_create(name, flags),
-        created => created,
-    }
-    .map_err(SegmentError::os_or_forbidden("memfd_create"))
 }
 
 fn check_seals(fd: &OwnedFd) -> Result<(), SegmentError> {
@@ -186,6 +216,13 @@ fn check_allocated(fd: &OwnedFd, page_bytes: u64) -> Result<u64, SegmentError> {
         return Err(SegmentError::Sparse { allocated_bytes, file_bytes });
     }
     Ok(file_bytes)
+}
+
+/// Size of the huge pages of which the file may be: the kernel says it of pages set aside.
+fn huge_pages_of(fd: &OwnedFd) -> Result<usize, SegmentError> {
+    let system = fstatfs(fd).map_err(SegmentError::os("fstatfs"))?;
+    let is_hugetlb = system.f_type as u64 == HUGETLBFS_MAGIC;
+    Ok(if is_hugetlb { system.f_bsize as usize } else { huge_page_bytes() })
 }
 
 fn read_header(fd: &OwnedFd) -> Result<[u64; HEADER_WORDS], SegmentError> {

@@ -6,6 +6,8 @@ use std::io;
 
 use rustix::io::Errno;
 
+use crate::placement::NotHuge;
+
 /// Why a segment could not be created, or a peer's segment was refused.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -34,6 +36,31 @@ pub enum SegmentError {
     Forbidden {
         /// The call that is.
         call: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Huge pages are required, and the system gives none.
+    #[error(
+        "no huge pages for a segment bytes={bytes}: {reason}: set them aside with \
+         `sysctl vm.nr_hugepages={pages}` and what others use, run Linux 6.1 or later, or prefer \
+         them instead"
+    )]
+    HugePages {
+        /// Size of the segment in whole huge pages.
+        bytes: usize,
+        /// How many of them it needs.
+        pages: usize,
+        /// What the system said.
+        reason: NotHuge,
+    },
+    /// Memory cannot be asked for from this NUMA node.
+    #[error(
+        "memory of numa node={node} cannot be asked for: it is not there or not allowed here: name \
+         one of /sys/devices/system/node/has_memory, or none"
+    )]
+    Node {
+        /// The node that was asked for.
+        node: u32,
         /// What the system said.
         source: io::Error,
     },
@@ -150,6 +177,8 @@ impl SegmentError {
             Self::Size { .. } => "CL-0301",
             Self::Os { .. } => "CL-0302",
             Self::Forbidden { .. } => "CL-0315",
+            Self::HugePages { .. } => "CL-0316",
+            Self::Node { .. } => "CL-0317",
             Self::NotAMemfd => "CL-0303",
             Self::Unsealed { .. } => "CL-0304",
             Self::Truncated { .. } => "CL-0305",

@@ -6,8 +6,8 @@
 use std::os::fd::OwnedFd;
 
 use corelane_shm::{
-    HEADER_WORDS, OwnedSegment, PeerSegment, SEGMENT_FORMAT, SEGMENT_MAGIC, SEGMENT_WORDS_MAX,
-    SegmentError, SegmentExpect, SegmentInfo, WindowError,
+    FileShape, HEADER_WORDS, OwnedSegment, PeerSegment, SEGMENT_FORMAT, SEGMENT_MAGIC,
+    SEGMENT_WORDS_MAX, SegmentError, SegmentExpect, SegmentInfo, WindowError, check_header,
 };
 use corelane_testkit::process::{Call, forbidding};
 use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags, fallocate, fcntl_add_seals, memfd_create};
@@ -103,6 +103,22 @@ fn a_header_that_lies_about_the_size_is_refused() {
     let expect = SegmentExpect { max_words: usize::MAX, ..EXPECT };
     let refused = PeerSegment::open(forge(greedy, 2), &expect).unwrap_err();
     assert!(matches!(refused, SegmentError::SizeMismatch { .. }), "{refused}");
+}
+
+#[test]
+fn a_size_in_whole_huge_pages_fits_and_no_other() {
+    let (page_bytes, huge_page_bytes) = (page_size(), 8 * page_size());
+    let check = |pages: u64| {
+        let bytes = pages * page_bytes as u64;
+        check_header(&good_header(), &EXPECT, &FileShape { bytes, page_bytes, huge_page_bytes })
+    };
+    for pages in [2, 8] {
+        assert_eq!(check(pages).unwrap(), (INFO, 100), "pages={pages}");
+    }
+    for pages in [0, 1, 3, 7, 9, 16] {
+        let refused = check(pages).unwrap_err();
+        assert!(matches!(refused, SegmentError::SizeMismatch { .. }), "pages={pages}: {refused}");
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 #![deny(unsafe_code)]
 
 pub mod backend;
+pub mod kill;
 pub mod process;
 #[allow(unsafe_code)]
 mod trust;

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, thread};
 
-use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch, apply_filter};
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
+    SeccompRule, TargetArch, apply_filter,
+};
 
 /// A system call that a profile may forbid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,15 +16,38 @@ pub enum Call {
     FutexWaitv,
     /// Makes threads and processes.
     Clone,
+    /// Makes memory of huge pages that are set aside.
+    HugetlbMemory,
+    /// The same, and joins normal pages into huge ones.
+    HugePages,
+    /// Says on which NUMA node memory should lie.
+    NodePolicy,
 }
 
 impl Call {
-    fn numbers(self) -> &'static [i64] {
-        match self {
+    /// Numbers of calls, with the arguments for which they are forbidden: all where none are named.
+    fn rules(self) -> Result<BTreeMap<i64, Vec<SeccompRule>>, seccompiler::BackendError> {
+        let numbers: &[i64] = match self {
             Self::MemfdCreate => &[libc::SYS_memfd_create],
             Self::FutexWaitv => &[libc::SYS_futex_waitv],
             Self::Clone => &[libc::SYS_clone, libc::SYS_clone3],
+            Self::NodePolicy => &[libc::SYS_mbind],
+            Self::HugetlbMemory | Self::HugePages => &[],
+        };
+        let mut rules: BTreeMap<_, _> = numbers.iter().map(|number| (*number, vec![])).collect();
+        if matches!(self, Self::HugetlbMemory | Self::HugePages) {
+            let flag = u64::from(libc::MFD_HUGETLB);
+            let (length, mask) = (SeccompCmpArgLen::Dword, SeccompCmpOp::MaskedEq(flag));
+            let has_flag = SeccompCondition::new(1, length, mask, flag)?;
+            rules.insert(libc::SYS_memfd_create, vec![SeccompRule::new(vec![has_flag])?]);
         }
+        if self == Self::HugePages {
+            let advice = libc::MADV_COLLAPSE as u64;
+            let (length, equal) = (SeccompCmpArgLen::Dword, SeccompCmpOp::Eq);
+            let is_collapse = SeccompCondition::new(2, length, equal, advice)?;
+            rules.insert(libc::SYS_madvise, vec![SeccompRule::new(vec![is_collapse])?]);
+        }
+        Ok(rules)
     }
 }
 
@@ -46,8 +72,7 @@ pub fn forbidding<T: Send>(call: Call, work: impl FnOnce() -> T + Send) -> Resul
 
 fn filter(call: Call) -> Result<BpfProgram, String> {
     let arch = TargetArch::try_from(std::env::consts::ARCH).map_err(|error| error.to_string())?;
-    let rules = call.numbers().iter().map(|number| (*number, Vec::new()));
-    let rules = BTreeMap::from_iter(rules);
+    let rules = call.rules().map_err(|error| error.to_string())?;
     let refused = SeccompAction::Errno(libc::EPERM.cast_unsigned());
     let filter = SeccompFilter::new(rules, SeccompAction::Allow, refused, arch);
     filter.and_then(TryInto::try_into).map_err(|error| error.to_string())

@@ -30,8 +30,19 @@ const LAYOUT_VERSION: u32 = 1;
 /// What the sender has of a ring.
 #[derive(Debug)]
 pub(super) enum SendRing {
-    Latency { producer: latency::Producer<WordsRw, WordsRo>, words: WordsRw, limit: usize },
-    Throughput { producer: BytesProducer<WordsRw, WordsRo>, tail: WordsRo, spare: WordsRw },
+    Latency {
+        producer: latency::Producer<WordsRw, WordsRo>,
+        words: WordsRw,
+        /// Bytes of the longest record.
+        limit: usize,
+        /// Where a record is written before it goes into its slot.
+        record: Vec<u64>,
+    },
+    Throughput {
+        producer: BytesProducer<WordsRw, WordsRo>,
+        tail: WordsRo,
+        spare: WordsRw,
+    },
 }
 
 /// What the receiver has of a ring.
@@ -131,7 +142,8 @@ impl NewRing {
                 let data = data.expect("because the segment was made for it");
                 let producer =
                     latency::Producer::new(ring, data, head).map_err(|e| e.to_string())?;
-                Ok(SendRing::Latency { producer, words, limit: ring.payload_words() * 8 })
+                let record = vec![0; ring.payload_words()];
+                Ok(SendRing::Latency { producer, words, limit: record.len() * 8, record })
             }
             Self::Bytes(ring) => {
                 let (tail, spare) = (ring.tail(), ring.spare());
@@ -162,6 +174,50 @@ impl SendRing {
                 Ok(())
             }
         }
+    }
+
+    /// Sends records that are written once there is room, until there is none, and tells how many.
+    #[inline]
+    pub(super) fn send_with(
+        &mut self,
+        count: usize,
+        bytes: usize,
+        fill: &mut impl FnMut(&mut [u8]),
+    ) -> (usize, Result<(), LaneSendError>) {
+        match self {
+            Self::Latency { producer, limit, record, .. } => {
+                if bytes > *limit {
+                    return (0, Err(LaneSendError::TooLong { bytes, limit: *limit }));
+                }
+                let words = &mut record[..bytes.div_ceil(8)];
+                for sent in 0..count {
+                    let mut claim = match producer.claim() {
+                        Ok(claim) => claim,
+                        Err(error) => return (sent, Err(of_claim(error))),
+                    };
+                    fill(&mut bytemuck::cast_slice_mut(words)[..bytes]);
+                    claim.write(0, words);
+                    claim.commit(bytes as u32);
+                }
+            }
+            Self::Throughput { producer, .. } => {
+                let mut batch = producer.batch();
+                for sent in 0..count {
+                    match batch.claim(bytes) {
+                        Ok(mut claim) => {
+                            fill(claim.bytes_mut());
+                            claim.commit(bytes);
+                        }
+                        Err(error) => {
+                            batch.commit();
+                            return (sent, Err(of_bytes(error)));
+                        }
+                    }
+                }
+                batch.commit();
+            }
+        }
+        (count, Ok(()))
     }
 
     /// Sends records until one does not fit, and tells how many.

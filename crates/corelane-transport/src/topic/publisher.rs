@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
 use std::time::{Duration, Instant};
 
-use corelane_ring::broadcast::{LogShape, PublisherCounts, SPARE, TAIL, WordPublisher};
+use corelane_ring::broadcast::{LogShape, PublisherCounts, SPARE, TAIL, WordClaim, WordPublisher};
 use corelane_shm::slab::{Chunk, LoanError, Slab, SlabCounts};
 use corelane_shm::{OwnedSegment, SegmentInfo, WordsRo, WordsRw, futex};
 use rustix::thread::{MembarrierCommand, membarrier};
@@ -34,6 +34,9 @@ pub(crate) const LOG_LAYOUT_HASH: u64 = u64::from_le_bytes(*b"log   v1");
 pub(crate) const LINK_PATIENCE: Duration = Duration::from_secs(1);
 /// Longest sleep of a publisher that waits for room, so that even a bug elsewhere is noticed.
 const SLEEP_MAX: Duration = Duration::from_millis(50);
+
+/// Room for records.
+pub(crate) type Claim<'a> = WordClaim<'a, WordsRw, WordsRo, Ear>;
 
 /// What a publisher counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -137,35 +140,41 @@ impl RawPublisher {
         })
     }
 
+    pub(crate) fn slots(&self) -> usize {
+        self.log.shape().slots()
+    }
+
     pub(crate) fn layout(&self) -> Layout {
         self.layout
     }
 
-    /// Publishes records that are whole already, as many as there is room for.
+    /// Records that there is room for now, `count` at most.
     #[inline]
-    pub(crate) fn put_records<'a>(
-        &mut self,
-        records: impl ExactSizeIterator<Item = &'a [u64]>,
-    ) -> usize {
-        let asked = records.len().min(self.log.shape().slots());
-        let room = |log: &mut WordPublisher<_, _, _>| match log.claim(asked) {
+    pub(crate) fn room(&mut self, count: usize) -> usize {
+        let asked = count.min(self.log.shape().slots());
+        match self.log.claim(asked) {
             Ok(_) => asked,
-            Err(refused) => refused.free,
-        };
-        let mut count = room(&mut self.log);
-        if count == 0 && asked > 0 {
-            // Whoever holds the room back may have left.
-            self.log.admit();
-            count = room(&mut self.log);
+            Err(refused) if refused.free > 0 => refused.free,
+            Err(_) => self.room_after_news(asked),
         }
-        if count == 0 {
-            return 0;
-        }
-        let Ok(mut claim) = self.log.claim(count) else { return 0 };
-        records.take(count).for_each(|record| claim.put(record));
+    }
+
+    /// The log is full, unless whoever holds the room back has left.
+    #[cold]
+    fn room_after_news(&mut self, asked: usize) -> usize {
+        self.log.admit();
+        let room = self.log.claim(asked).map_or_else(|refused| refused.free, |_| asked);
+        self.refused += u64::from(room == 0);
+        room
+    }
+
+    /// Publishes `count` records that are whole already, for which there is room.
+    #[inline]
+    pub(crate) fn put_records(&mut self, count: usize, mut put: impl FnMut(&mut Claim<'_>)) {
+        let Ok(mut claim) = self.log.claim(count) else { return };
+        (0..count).for_each(|_| put(&mut claim));
         claim.commit();
         self.announce();
-        count
     }
 
     /// Publishes one record that is whole already.

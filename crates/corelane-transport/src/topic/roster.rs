@@ -70,7 +70,7 @@ struct Inner {
 
 /// Everybody who is linked to a publisher.
 #[derive(Debug)]
-pub(super) struct Roster {
+pub(crate) struct Roster {
     offer: LogOffer,
     policy: LagPolicy,
     data: OwnedFd,
@@ -331,7 +331,7 @@ impl LocalEnd for Roster {
 
 /// The publisher's ear: the roster as the source of groups that come and go.
 #[derive(Debug)]
-pub(super) struct Ear(pub(super) Arc<Roster>);
+pub(crate) struct Ear(pub(super) Arc<Roster>);
 
 impl Arrivals<WordsRo> for Ear {
     #[inline(always)]

@@ -247,28 +247,54 @@ impl RawSubscriber {
         &mut self,
         records: impl Iterator<Item = &'a mut [u64]>,
     ) -> Result<usize, ReceiveError> {
-        let mut count = 0;
-        let mut found = None;
+        let (mut count, mut found) = (0, None);
         for record in records {
-            let index = match found {
-                Some(index) => index,
-                None => match self.find_plain() {
-                    Ok(Some(index)) => index,
-                    Ok(None) => break,
-                    // It is told by the next call: what came before counts.
-                    Err(_) if count > 0 => break,
-                    Err(error) => return Err(error),
-                },
-            };
-            match self.read(index, record) {
+            match self.receive_record(&mut found, record) {
                 Ok(true) => count += 1,
-                Ok(false) => break,
-                Err(_) if count > 0 => break,
-                Err(error) => return Err(error),
+                // It is told by the next call: what came before counts.
+                Err(error) if count == 0 => return Err(error),
+                Ok(false) | Err(_) => break,
             }
-            found = self.connections[index].log.has_next().then_some(index);
         }
         Ok(count)
+    }
+
+    /// The same, `count` records at most, each into `record` and then to `take`.
+    #[inline]
+    pub(crate) fn drain_records(
+        &mut self,
+        count: usize,
+        record: &mut [u64],
+        mut take: impl FnMut(&[u64]),
+    ) -> Result<usize, ReceiveError> {
+        let mut found = None;
+        for taken in 0..count {
+            match self.receive_record(&mut found, record) {
+                Ok(true) => take(record),
+                Err(error) if taken == 0 => return Err(error),
+                Ok(false) | Err(_) => return Ok(taken),
+            }
+        }
+        Ok(count)
+    }
+
+    /// Receives one record of the connection that was `found` to have more, or of any.
+    #[inline(always)]
+    fn receive_record(
+        &mut self,
+        found: &mut Option<usize>,
+        record: &mut [u64],
+    ) -> Result<bool, ReceiveError> {
+        let index = match *found {
+            Some(index) => index,
+            None => match self.find_plain()? {
+                Some(index) => index,
+                None => return Ok(false),
+            },
+        };
+        let is_read = self.read(index, record)?;
+        *found = self.connections.get(index).and_then(|c| c.log.has_next().then_some(index));
+        Ok(is_read)
     }
 
     /// As [`find`](Self::find), but for records without a header.

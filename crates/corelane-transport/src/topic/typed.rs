@@ -76,23 +76,49 @@ impl<T: Message> Publisher<T> {
     /// - [`PublishError`]: not one of them was published.
     #[inline]
     pub fn publish_many(&mut self, messages: &[T]) -> Result<usize, PublishError> {
+        let mut next = messages.iter();
+        let next = || *next.next().expect("because no more are asked for than there are");
+        self.publish_with(messages.len(), next)
+    }
+
+    /// Publishes `count` messages, or as many as there is room for, each made when its room is
+    /// sure, and returns how many.
+    ///
+    /// # Errors
+    /// - [`PublishError`]: not one of them was published, nor made.
+    #[inline]
+    pub fn publish_with(
+        &mut self,
+        count: usize,
+        mut make: impl FnMut() -> T,
+    ) -> Result<usize, PublishError> {
+        let room = self.raw.room(count);
+        if room == 0 && count > 0 {
+            return Err(PublishError::Full { slots: self.raw.slots() });
+        }
         if is_words::<T>() && self.is_plain {
-            let words = size_of::<T>() / size_of::<u64>();
-            let records = cast_slice::<T, u64>(messages).chunks_exact(words.max(1));
-            let count = self.raw.put_records(records);
-            if count > 0 || messages.is_empty() {
-                return Ok(count);
+            self.raw.put_records(room, |claim| {
+                claim.put(cast_slice(std::slice::from_ref(&make())));
+            });
+            return Ok(room);
+        }
+        for published in 0..room {
+            match self.publish_made(&mut make) {
+                Ok(()) => {}
+                Err(error) if published == 0 => return Err(error),
+                Err(_) => return Ok(published),
             }
         }
-        let mut count = 0;
-        for message in messages {
-            match self.publish(message) {
-                Ok(()) => count += 1,
-                Err(error) if count == 0 => return Err(error),
-                Err(_) => break,
-            }
+        Ok(room)
+    }
+
+    fn publish_made(&mut self, make: &mut impl FnMut() -> T) -> Result<(), PublishError> {
+        if !self.raw.layout().is_always_loaned() {
+            return self.raw.put_inline(bytes_of(&make()));
         }
-        Ok(count)
+        let mut chunk = self.raw.lend(size_of::<T>())?;
+        chunk.copy_from_slice(bytes_of(&make()));
+        self.raw.put_chunk(chunk).map_err(|(_, error)| error)
     }
 
     /// Publishes a message, waiting for room until `timeout` has passed. May park.
@@ -253,6 +279,32 @@ impl<T: Message> Subscriber<T> {
                 Err(error) => return Err(error),
             }
             count += 1;
+        }
+        Ok(count)
+    }
+
+    /// Hands up to `count` messages to `take`, and returns how many there were.
+    ///
+    /// # Errors
+    /// - [`ReceiveError`]: as for [`try_receive`](Self::try_receive); no message is lost by it.
+    #[inline]
+    pub fn drain(&mut self, count: usize, mut take: impl FnMut(&T)) -> Result<usize, ReceiveError> {
+        let mut message = T::zeroed();
+        if is_words::<T>() {
+            let record = cast_slice_mut(std::slice::from_mut(&mut message));
+            let count = self.raw.drain_records(count, record, |record| {
+                take(bytemuck::from_bytes(cast_slice(record)));
+            })?;
+            if count > 0 || !self.raw.has_next() {
+                return Ok(count);
+            }
+        }
+        for taken in 0..count {
+            match self.receive_any() {
+                Ok(Some((_, message))) => take(&message),
+                Err(error) if taken == 0 => return Err(error),
+                Ok(None) | Err(_) => return Ok(taken),
+            }
         }
         Ok(count)
     }

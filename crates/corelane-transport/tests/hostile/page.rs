@@ -11,7 +11,7 @@ use corelane_shm::fdpass::Channel;
 use corelane_transport::Participant;
 use corelane_transport::exchange::Role;
 use corelane_transport::exchange::message::{LaneOffer, ToSink, ToSource, Want, decode, encode};
-use corelane_transport::lane::{LaneKind, LaneOptions, LaneReceiveError, LaneSendError};
+use corelane_transport::lane::{LaneError, LaneKind, LaneOptions, LaneReceiveError, LaneSendError};
 use corelane_transport::topic::{
     BytesPublisher, BytesSubscriber, LagPolicy, PublishError, PublishOptions, SubscribeOptions,
 };
@@ -157,6 +157,16 @@ pub(crate) fn run_group_meanwhile(mutations: u64, rng: &mut Rng, coverage: &mut 
     assert!(scene.next > 0);
 }
 
+/// An end of a lane, once the exchange has heard that the one before is gone.
+fn when_free<T: std::fmt::Debug>(end: impl Fn() -> Result<T, LaneError>) -> T {
+    loop {
+        match end() {
+            Err(error) => assert_eq!(error.code(), "CL-0448", "{error}"),
+            end => return end.expect("because an error was looked at above"),
+        }
+    }
+}
+
 pub(crate) fn run_sender(mutations: u64, rng: &mut Rng, coverage: &mut Coverage) {
     const SLOTS: usize = 8;
     const LINES: usize = 2;
@@ -213,7 +223,7 @@ pub(crate) fn run_sender(mutations: u64, rng: &mut Rng, coverage: &mut Coverage)
     }
     assert!(cut > 0, "not one was cut off");
     // An honest sender finds a receiver that works.
-    let mut sender = participant.lane_sender("a", LaneKind::LATENCY).unwrap();
+    let mut sender = when_free(|| participant.lane_sender("a", LaneKind::LATENCY));
     sender.send_within(b"good", PATIENCE.unwrap()).unwrap();
     let mut record = Vec::new();
     let is_received = |victim: &mut corelane_transport::lane::LaneReceiver,
@@ -274,7 +284,7 @@ pub(crate) fn run_receiver(mutations: u64, rng: &mut Rng, coverage: &mut Coverag
         }
     }
     assert!(cut > 0 && victim.why_cut().is_some(), "not one was cut off");
-    let mut receiver = participant.lane_receiver("a", LaneOptions::default()).unwrap();
+    let mut receiver = when_free(|| participant.lane_receiver("a", LaneOptions::default()));
     victim.send_within(b"good", PATIENCE.unwrap()).unwrap();
     let mut record = Vec::new();
     assert!(receiver.receive(&mut record, PATIENCE.unwrap()).unwrap());

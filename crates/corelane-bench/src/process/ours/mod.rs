@@ -1,21 +1,37 @@
-//! The rings of `corelane-ring` over sealed segments, one adapter a file.
+//! Lanes and topics as users have them, and the bare rings of `corelane-ring` over sealed segments,
+//! one adapter a file.
 //!
-//! Each end owns a segment, and sees that of the other one read-only. `throughput` is not here:
-//! its sides over mapped memory are not safe to make.
+//! Each end owns a segment, and sees that of the other one read-only.
 
 mod broadcast;
+mod lane;
 mod latency;
 mod segments;
 mod sleeping;
+mod topic;
+#[allow(unsafe_code)]
+mod trust;
 
 pub use broadcast::{MappedBroadcast, MappedBroadcastReceiver, MappedBroadcastSender};
+pub use lane::{
+    LatencyLane, ReceivingLane, SendingLane, SleepingLane, SleepingReceivingLane, ThroughputLane,
+};
 pub use latency::{MappedLatency, MappedLatencyReceiver, MappedLatencySender};
 pub use sleeping::{MappedSleeping, MappedSleepingReceiver, MappedSleepingSender};
+pub use topic::{
+    LoanReceiver, LoanSender, Topic, TopicLoans, TopicReceiver, TopicSender, TopicSleeping,
+};
 
 use crate::process::ProcessCast;
 
-/// Adds every ring that runs across processes.
+/// Adds every lane, topic and ring that runs across processes.
 pub fn add_all(cast: &mut ProcessCast) {
+    cast.add_queue::<LatencyLane>();
+    cast.add_queue::<ThroughputLane>();
+    cast.add_queue::<Topic>();
+    cast.add_bulk::<TopicLoans>();
+    cast.add_sleeping::<SleepingLane>();
+    cast.add_sleeping::<TopicSleeping>();
     cast.add_queue::<MappedLatency>();
     cast.add_queue::<MappedBroadcast>();
     cast.add_sleeping::<MappedSleeping>();

@@ -128,15 +128,22 @@ fn one(input: &mut Input<'_>) -> Result<Expression, Fault> {
     }
     input.state.depth += 1;
     let inner = if is_not {
-        Expression::Not(Box::new(one(input)?))
+        // A bracket right behind `!` does not count: it is printed where a text may have none.
+        let inner = if token(input, "(") { bracketed(input)? } else { one(input)? };
+        Expression::Not(Box::new(inner))
     } else {
-        let inner = any(input)?;
-        if !token(input, ")") {
-            return Err(expected(input, "`&&`, `||` or `)`"));
-        }
-        inner
+        bracketed(input)?
     };
     input.state.depth -= 1;
+    Ok(inner)
+}
+
+/// What follows an opening bracket, and the closing one.
+fn bracketed(input: &mut Input<'_>) -> Result<Expression, Fault> {
+    let inner = any(input)?;
+    if !token(input, ")") {
+        return Err(expected(input, "`&&`, `||` or `)`"));
+    }
     Ok(inner)
 }
 

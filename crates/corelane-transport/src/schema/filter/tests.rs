@@ -144,6 +144,9 @@ fn filters_are_bounded() {
         assert!(matches!(error, FilterError::TooLarge { limit: DEPTH_MAX, .. }), "{error}");
         assert_eq!(Filter::parse(&open.repeat(TEXT_BYTES_MAX)).unwrap_err().code(), "CL-0439");
     }
+    // What is printed has a bracket more, which does not count.
+    let deep = Filter::parse(&format!("{}id == 7", "!".repeat(DEPTH_MAX))).unwrap();
+    assert_eq!(Filter::parse(&deep.to_string()), Ok(deep));
     // Brackets side by side are not deeper than one.
     let wide = vec!["(id == 7)"; 200].join(" || ");
     assert!(Filter::parse(&wide).is_ok());

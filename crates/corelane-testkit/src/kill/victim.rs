@@ -1,0 +1,300 @@
+//! The survivor's hand on a child: start, step, kill, reap.
+
+use std::{
+    fs,
+    os::fd::OwnedFd,
+    process::{Command, Stdio},
+    ptr::without_provenance_mut,
+};
+
+use corelane_shm::fdpass::{Channel, pair};
+use nix::{
+    errno::Errno,
+    sys::{
+        ptrace::{self, Options},
+        signal::{Signal, kill},
+        wait::{WaitPidFlag, WaitStatus, waitpid},
+    },
+    unistd::Pid,
+};
+
+use super::{arguments::CHILD, stage::MARK};
+
+/// Where a child stands after it was let go on for a bit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reached {
+    /// Within the operation.
+    Point,
+    /// At the mark behind the operation.
+    End,
+}
+
+/// How far a child goes at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pace {
+    /// One instruction.
+    Instruction,
+    /// To the entry or the return of its next system call.
+    SystemCall,
+    /// The same, of any of its threads.
+    AnySystemCall,
+    /// To the breakpoint that is set.
+    Breakpoint,
+}
+
+/// Where the kernel keeps the instruction pointer among the words of a traced thread.
+const USER_INSTRUCTION: Option<usize> = if cfg!(target_arch = "x86_64") { Some(128) } else { None };
+/// The same for the first of the debug registers.
+const USER_BREAKPOINTS: Option<usize> = if cfg!(target_arch = "x86_64") { Some(848) } else { None };
+
+/// A child process, killed and reaped at the latest when this is dropped.
+#[derive(Debug)]
+pub struct Victim {
+    channel: Channel,
+    pid: Pid,
+    /// The thread that plays its part.
+    thread: Pid,
+    is_traced: bool,
+    /// The thread that stopped last, where all are traced.
+    stopped: Option<Pid>,
+    is_reaped: bool,
+}
+
+impl Victim {
+    /// Starts this binary again, to run `test` as the child of `case`.
+    #[expect(clippy::zombie_processes, reason = "reaped by its id")]
+    pub(super) fn start(test: &str, case: u64) -> Self {
+        let (channel, theirs) = pair().expect("because descriptors are left");
+        let program = std::env::current_exe().expect("a test knows its binary");
+        let child = Command::new(program)
+            .args(["--exact", test, "--nocapture", "--test-threads=1"])
+            .arg(format!("{CHILD}={case}"))
+            .stdin(Stdio::from(OwnedFd::from(theirs)))
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap_or_else(|error| panic!("the child of {test} did not start: {error}"));
+        let pid = Pid::from_raw(child.id().cast_signed());
+        let thread = pid;
+        let mut victim =
+            Self { channel, pid, thread, is_traced: false, stopped: None, is_reaped: false };
+        let told = victim.channel.recv(None).expect("because the child tells its thread").bytes;
+        let told = told.try_into().expect("because a thread id has four bytes");
+        victim.thread = Pid::from_raw(i32::from_ne_bytes(told));
+        victim
+    }
+
+    /// Traces it from here on; it dies when this process does.
+    pub(super) fn trace(&mut self) -> Result<(), Errno> {
+        ptrace::seize(self.thread, options())?;
+        self.is_traced = true;
+        Ok(())
+    }
+
+    /// Lets it play its part.
+    pub(super) fn begin(&self) {
+        self.channel.send(b"begin", &[], None).expect("because the child waits for this");
+    }
+
+    /// The channel to it.
+    pub fn channel(&self) -> &Channel {
+        &self.channel
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.pid.as_raw().cast_unsigned()
+    }
+
+    /// Waits until it stands at the first mark.
+    pub(super) fn wait_for_mark(&mut self) -> Result<(), String> {
+        loop {
+            match self.wait()? {
+                WaitStatus::Stopped(_, MARK) => return Ok(()),
+                WaitStatus::Stopped(_, signal) => self.go(ptrace::cont(self.thread, signal))?,
+                other => return Err(format!("the child ended before its operation: {other:?}")),
+            }
+        }
+    }
+
+    /// At the first mark: traces its other threads too, and those that it will start.
+    pub(super) fn trace_all(&mut self) -> Result<(), String> {
+        let options = options() | Options::PTRACE_O_TRACECLONE;
+        self.go(ptrace::setoptions(self.thread, options))?;
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.pid));
+        for task in tasks.map_err(|error| format!("the child has no threads: {error}"))? {
+            let name = task.map_err(|error| error.to_string())?.file_name();
+            let id = name.to_string_lossy().parse().expect("because threads are numbers");
+            let thread = Pid::from_raw(id);
+            if thread == self.thread {
+                continue;
+            }
+            match ptrace::seize(thread, options) {
+                // It has ended meanwhile.
+                Err(Errno::ESRCH) => continue,
+                seized => self.go(seized)?,
+            }
+            self.go(ptrace::interrupt(thread))?;
+            wait_for(thread)?;
+            self.go(ptrace::syscall(thread, None))?;
+        }
+        self.stopped = Some(self.thread);
+        Ok(())
+    }
+
+    /// Lets all threads go on until one of them stops at a system call.
+    fn step_any(&mut self) -> Result<Reached, String> {
+        let mut signal = None;
+        loop {
+            if let Some(thread) = self.stopped.take() {
+                match ptrace::syscall(thread, signal.take()) {
+                    // It was ended by another thread.
+                    Err(Errno::ESRCH) if thread != self.thread => {}
+                    gone => self.go(gone)?,
+                }
+            }
+            let status = wait_for_any()?;
+            self.stopped = status.pid();
+            match status {
+                WaitStatus::Stopped(thread, MARK) if thread == self.thread => {
+                    return Ok(Reached::End);
+                }
+                WaitStatus::PtraceSyscall(_) => return Ok(Reached::Point),
+                WaitStatus::Stopped(_, other) => signal = Some(other),
+                WaitStatus::PtraceEvent(..) => {}
+                WaitStatus::Exited(thread, _) if ![self.pid, self.thread].contains(&thread) => {
+                    self.stopped = None;
+                }
+                other => return Err(format!("the child ended in its operation: {other:?}")),
+            }
+        }
+    }
+
+    /// Lets it go on, from the first mark or from where it stands.
+    pub(super) fn step(&mut self, pace: Pace) -> Result<Reached, String> {
+        let mut signal = None;
+        if pace == Pace::AnySystemCall {
+            return self.step_any();
+        }
+        loop {
+            self.go(match pace {
+                Pace::Instruction => ptrace::step(self.thread, signal),
+                Pace::SystemCall | Pace::AnySystemCall => ptrace::syscall(self.thread, signal),
+                Pace::Breakpoint => ptrace::cont(self.thread, signal),
+            })?;
+            signal = match self.wait()? {
+                WaitStatus::Stopped(_, MARK) => return Ok(Reached::End),
+                WaitStatus::Stopped(_, Signal::SIGTRAP) | WaitStatus::PtraceSyscall(_) => {
+                    return Ok(Reached::Point);
+                }
+                WaitStatus::Stopped(_, signal) => Some(signal),
+                WaitStatus::PtraceEvent(..) => None,
+                other => return Err(format!("the child ended in its operation: {other:?}")),
+            };
+        }
+    }
+
+    /// Its process.
+    pub(super) fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    /// Address of the instruction that it executes next, where this can be asked.
+    pub(super) fn instruction(&self) -> Option<u64> {
+        let address = USER_INSTRUCTION?;
+        let word = ptrace::read_user(self.thread, without_provenance_mut(address)).ok()?;
+        Some(word.cast_unsigned())
+    }
+
+    /// Whether breakpoints of the processor can be set in it.
+    pub(super) fn has_breakpoints(&self) -> bool {
+        self.set_debug_register(7, 0).is_ok()
+    }
+
+    fn set_debug_register(&self, index: usize, value: u64) -> Result<(), String> {
+        let first = USER_BREAKPOINTS.ok_or("this processor has no breakpoints that are known")?;
+        let address = without_provenance_mut(first + 8 * index);
+        self.go(ptrace::write_user(self.thread, address, value.cast_signed()))
+    }
+
+    /// Lets it go on, by one instruction at least, until it is about to execute the one at
+    /// `address`, by a breakpoint of the processor.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(super) fn step_to(&mut self, address: u64) -> Result<Reached, String> {
+        // Off this instruction first, which may be the one.
+        self.set_debug_register(7, 0)?;
+        let reached = self.step(Pace::Instruction)?;
+        if reached == Reached::End || self.instruction() == Some(address) {
+            return Ok(reached);
+        }
+        self.set_debug_register(0, address)?;
+        self.set_debug_register(7, 1)?;
+        self.step(Pace::Breakpoint)
+    }
+
+    /// Kills it, at whatever it is, and reaps it.
+    ///
+    /// # Errors
+    /// When something else had ended it before.
+    pub fn kill(&mut self) -> Result<(), String> {
+        let killed = kill(self.pid, Signal::SIGKILL);
+        killed.map_err(|errno| format!("the child cannot be killed: {errno}"))?;
+        // Threads are reported to who traces them, all before their process is to its parent.
+        loop {
+            match wait_for_any()? {
+                WaitStatus::Signaled(id, Signal::SIGKILL, _) if id == self.pid => break,
+                // A thread, or a stop that was on its way.
+                WaitStatus::Signaled(_, Signal::SIGKILL, _)
+                | WaitStatus::Stopped(..)
+                | WaitStatus::PtraceEvent(..)
+                | WaitStatus::PtraceSyscall(_) => {}
+                other => return Err(format!("the child ended before it was killed: {other:?}")),
+            }
+        }
+        (self.is_traced, self.is_reaped) = (false, true);
+        Ok(())
+    }
+
+    fn go(&self, outcome: Result<(), Errno>) -> Result<(), String> {
+        outcome.map_err(|errno| format!("the child pid={} cannot be traced: {errno}", self.pid))
+    }
+
+    /// Waits for news of the thread.
+    fn wait(&mut self) -> Result<WaitStatus, String> {
+        let status = wait_for(self.thread)?;
+        if matches!(status, WaitStatus::Exited(..) | WaitStatus::Signaled(..)) {
+            self.is_traced = false;
+        }
+        Ok(status)
+    }
+}
+
+fn options() -> Options {
+    Options::PTRACE_O_EXITKILL | Options::PTRACE_O_TRACESYSGOOD
+}
+
+/// News of any child of this thread, and of any thread that it traces.
+fn wait_for_any() -> Result<WaitStatus, String> {
+    wait_for(Pid::from_raw(-1))
+}
+
+fn wait_for(id: Pid) -> Result<WaitStatus, String> {
+    loop {
+        match waitpid(id, Some(WaitPidFlag::__WALL | WaitPidFlag::__WNOTHREAD)) {
+            Err(Errno::EINTR) => {}
+            outcome => {
+                return outcome.map_err(|errno| format!("the child id={id} is gone: {errno}"));
+            }
+        }
+    }
+}
+
+impl Drop for Victim {
+    fn drop(&mut self) {
+        if !self.is_reaped {
+            // Whatever it says: it is not left behind.
+            let _ = self.kill();
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! Topics: a participant that dies while it comes, publishes, subscribes, receives or leaves.
+
+use std::{
+    path::{Path, PathBuf},
+    thread,
+    time::Instant,
+};
+
+use corelane_shm::WordsRo;
+use corelane_testkit::{
+    kill::{Death, Killing, Meeting, Points, Stage, Verdict, check},
+    process::WATCHDOG,
+    trusted,
+};
+use corelane_transport::Participant;
+use corelane_transport::topic::{
+    BytesPublisher, BytesSubscriber, PublishOptions, ReceiveError, SubscribeOptions,
+};
+use tempfile::TempDir;
+
+use super::{RETURNED, hand_over, own, take_over};
+
+const NAME: &str = "topic";
+/// Longer than what lies in a record.
+const LARGE_BYTES: usize = 5_000;
+/// Calls of a child; it dies in one of them.
+const PHASES: u64 = 5;
+
+fn options() -> PublishOptions {
+    PublishOptions { slots: 8, subscribers_max: 8, slab_bytes_max: 1 << 16, ..Default::default() }
+}
+
+/// Every third payload is large.
+fn payload(sequence: u64) -> Vec<u8> {
+    let bytes = if sequence % 3 == 1 { LARGE_BYTES } else { 40 };
+    (0..bytes).map(|index| (sequence * 31 + index as u64 * 7) as u8).collect()
+}
+
+fn check_payload(sequence: u64, found: &[u8]) -> Verdict {
+    check(found == payload(sequence), || format!("message {sequence} is torn"))
+}
+
+fn text<T>(result: Result<T, impl std::fmt::Display>) -> Result<T, String> {
+    result.map_err(|error| error.to_string())
+}
+
+/// Waits for what somebody else does, which announces it to nobody.
+fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) -> Verdict {
+    let begun = Instant::now();
+    while !is_so() {
+        check(begun.elapsed() < WATCHDOG, || format!("never: {what}"))?;
+        thread::yield_now();
+    }
+    Ok(())
+}
+
+/// In the child: where the exchange is.
+fn place(stage: &Stage) -> PathBuf {
+    let path = stage.channel().recv(None).expect("the survivor tells it").bytes;
+    PathBuf::from(String::from_utf8(path).expect("it is text"))
+}
+
+/// In the survivor: its own segment is not needed, the child's is.
+fn meet(meeting: &Meeting<'_>, path: &Path) -> WordsRo {
+    let path = path.to_str().expect("it is text");
+    let dead = take_over(meeting.channel, 0);
+    meeting.channel.send(path.as_bytes(), &[], None).expect("the child waits for it");
+    own(&dead)
+}
+
+/// In the child: comes, opens a publisher, publishes two small messages and a large one, and
+/// leaves.
+fn publish(stage: &Stage, test: &str) {
+    let own = hand_over(stage.channel(), test, 0);
+    let path = place(stage);
+    let payloads: Vec<_> = (0..3).map(payload).collect();
+    let (mut participant, mut publisher) = (None, None::<BytesPublisher>);
+    let mut call = |phase| match phase {
+        0 => participant = Some(Participant::open(&path).expect("there is an exchange")),
+        1 => {
+            let opened = participant.as_ref().expect("it is here").publish_bytes(NAME, &options());
+            publisher = Some(opened.expect("there is a place"));
+        }
+        2 => {
+            let publisher = publisher.as_mut().expect("it is open");
+            publisher.publish(&payloads[0]).expect("there is room");
+            own.store_release(RETURNED, 1);
+        }
+        3 => {
+            let publisher = publisher.as_mut().expect("it is open");
+            let mut loan = publisher.loan(LARGE_BYTES).expect("there is room");
+            loan.copy_from_slice(&payloads[1]);
+            publisher.publish_loan(loan).expect("there is room");
+            own.store_release(RETURNED, 2);
+            publisher.publish(&payloads[2]).expect("there is room");
+            own.store_release(RETURNED, 3);
+        }
+        _ => {
+            drop(publisher.take());
+            drop(participant.take());
+        }
+    };
+    (0..stage.case()).for_each(&mut call);
+    stage.perform(|| call(stage.case()));
+}
+
+/// What outlives all publishers: a reliable subscriber.
+struct Subscribing {
+    subscriber: BytesSubscriber,
+    participant: Participant,
+    folder: TempDir,
+}
+
+impl Subscribing {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("the temporary folder is writable");
+        let participant = Participant::open(&folder.path().join("exchange")).expect("it is ours");
+        let reliable = SubscribeOptions::RELIABLE.trusting(trusted());
+        let subscriber = participant.subscribe_bytes(NAME, reliable).expect("there is a place");
+        Self { subscriber, participant, folder }
+    }
+
+    /// Every message whose publishing had returned, in order, once and whole, at most the one that
+    /// was on its way; and then the publisher is forgotten.
+    fn judge(&mut self, dead: &WordsRo, death: Death, phase: u64) -> Verdict {
+        let returned = dead.load_acquire(RETURNED);
+        let mut found = 0;
+        let begun = Instant::now();
+        loop {
+            let is_over = self.subscriber.publishers() == 0;
+            loop {
+                let sample = match self.subscriber.try_receive() {
+                    // Its link was cut before it was made, and before it published anything.
+                    Err(ReceiveError::TurnedAway { .. }) if returned == 0 => continue,
+                    other => text(other)?,
+                };
+                let Some(sample) = sample else { break };
+                check(sample.origin.sequence == found, || {
+                    format!("message {} came for {found}", sample.origin.sequence)
+                })?;
+                check_payload(found, &sample)?;
+                found += 1;
+            }
+            if is_over {
+                break;
+            }
+            check(begun.elapsed() < WATCHDOG, || "the dead is never forgotten".to_owned())?;
+            thread::yield_now();
+        }
+        check(found == returned || found == returned + 1, || {
+            format!("{returned} calls had returned, {found} messages came")
+        })?;
+        let after = [0, 0, 1, 3, 3][phase as usize];
+        check(!death.is_over || found == after, || format!("it was over with {found} of {after}"))?;
+        let participant = &self.participant;
+        wait_until("the exchange forgets the dead", || {
+            let listed = participant.list();
+            listed.is_ok_and(|listed| listed.len() == 1 && listed[0].sources == 0)
+        })
+    }
+}
+
+#[test]
+fn a_publisher_dies_at_any_call_of_any_thread_and_at_any_instruction_of_its_own() {
+    const TEST: &str =
+        "topic::a_publisher_dies_at_any_call_of_any_thread_and_at_any_instruction_of_its_own";
+    let mut survivor = (!Killing::is_child()).then(Subscribing::new);
+    let path = survivor.as_ref().map(|survivor| survivor.folder.path().join("exchange"));
+    for case in 0..PHASES {
+        let points = [Points::AnySystemCalls, Points::Instructions];
+        // Only what publishes writes what another one sees, by instructions of its own.
+        for points in points.into_iter().take(if case == 2 { 2 } else { 1 }) {
+            Killing::of(TEST).case(case).sweep(
+                points,
+                |stage| publish(stage, TEST),
+                |meeting| meet(&meeting, path.as_ref().expect("this is the survivor")),
+                |dead, death| {
+                    let survivor = survivor.as_mut().expect("this is the survivor");
+                    survivor.judge(&dead, death, case)
+                },
+            );
+        }
+    }
+}
+
+/// Messages that are there for a subscriber.
+const SENT: u64 = 4;
+
+/// In the child: comes, subscribes, receives what is there, holds a large one, and leaves.
+fn subscribe(stage: &Stage, test: &str) {
+    hand_over(stage.channel(), test, 0);
+    let path = place(stage);
+    let (mut participant, mut subscriber, mut held) = (None, None::<BytesSubscriber>, None);
+    let mut call = |phase| match phase {
+        0 => participant = Some(Participant::open(&path).expect("there is an exchange")),
+        1 => {
+            let reliable = SubscribeOptions::RELIABLE.with_history().trusting(trusted());
+            let participant: &Participant = participant.as_ref().expect("it is here");
+            let opened = participant.subscribe_bytes(NAME, reliable);
+            subscriber = Some(opened.expect("there is a place"));
+        }
+        2 | 3 => {
+            let subscriber = subscriber.as_mut().expect("it is open");
+            for _ in 0..2 {
+                let sample = subscriber.receive(WATCHDOG).expect("it is whole");
+                held = sample.expect("it was sent").into_held().ok().or(held.take());
+            }
+        }
+        _ => {
+            drop(held.take());
+            drop(subscriber.take());
+            drop(participant.take());
+        }
+    };
+    (0..stage.case()).for_each(&mut call);
+    stage.perform(|| call(stage.case()));
+}
+
+/// What outlives all subscribers: a publisher and another subscriber.
+struct Publishing {
+    publisher: BytesPublisher,
+    subscriber: BytesSubscriber,
+    _participants: [Participant; 2],
+    folder: TempDir,
+    sequence: u64,
+}
+
+impl Publishing {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("the temporary folder is writable");
+        let path = folder.path().join("exchange");
+        let participants = [(); 2].map(|()| Participant::open(&path).expect("it is ours"));
+        let reliable = SubscribeOptions::RELIABLE;
+        let subscriber = participants[0].subscribe_bytes(NAME, reliable);
+        let publisher = participants[1].publish_bytes(NAME, &options());
+        let (subscriber, publisher) = (subscriber.expect("a place"), publisher.expect("a place"));
+        Self { publisher, subscriber, _participants: participants, folder, sequence: 0 }
+    }
+
+    /// Publishes so many messages, and reads each with the other subscriber.
+    fn publish_on(&mut self, count: u64) -> Verdict {
+        for _ in 0..count {
+            let sequence = self.sequence;
+            text(self.publisher.publish_within(&payload(sequence), WATCHDOG))?;
+            let sample = text(self.subscriber.receive(WATCHDOG))?;
+            let sample = sample.ok_or_else(|| format!("message {sequence} did not come"))?;
+            check(sample.origin.sequence == sequence, || format!("not {sequence} came"))?;
+            check_payload(sequence, &sample)?;
+            self.sequence += 1;
+        }
+        Ok(())
+    }
+
+    /// The publisher goes on, three laps and as many large messages as would take the whole slab
+    /// twice: neither the log's room nor a chunk went with the dead.
+    fn judge(&mut self) -> Verdict {
+        self.publish_on(24 + 3 * 2 * (1 << 16) / LARGE_BYTES as u64)
+    }
+}
+
+#[test]
+fn a_subscriber_dies_at_any_call_of_any_thread() {
+    const TEST: &str = "topic::a_subscriber_dies_at_any_call_of_any_thread";
+    let survivor = (!Killing::is_child()).then(Publishing::new);
+    let path = survivor.as_ref().map(|survivor| survivor.folder.path().join("exchange"));
+    let survivor = std::cell::RefCell::new(survivor);
+    for case in 0..PHASES {
+        Killing::of(TEST).case(case).sweep(
+            Points::AnySystemCalls,
+            |stage| subscribe(stage, TEST),
+            |meeting| {
+                let mut survivor = survivor.borrow_mut();
+                let survivor = survivor.as_mut().expect("this is the survivor");
+                survivor.publish_on(SENT).expect("nobody holds it back");
+                meet(&meeting, path.as_ref().expect("this is the survivor"))
+            },
+            |_, _| survivor.borrow_mut().as_mut().expect("this is the survivor").judge(),
+        );
+    }
+}

@@ -16,7 +16,8 @@ use corelane_ring::holds::{self, Place};
 use super::{CHUNKS_MAX, ChunkRef, ExtentShape, ShapeError};
 use crate::slab::class::CHUNK_BYTES_MIN;
 use crate::{
-    OwnedSegment, PeerSegment, SegmentError, SegmentExpect, SegmentInfo, WordsRo, WordsRw,
+    OwnedSegment, PeerSegment, SegmentError, SegmentExpect, SegmentInfo, SegmentOptions, WordsRo,
+    WordsRw,
 };
 
 /// Words of a page, at whose start the chunks lie.
@@ -63,14 +64,18 @@ pub(super) struct OwnExtent {
 }
 
 impl OwnExtent {
-    pub(super) fn create(shape: ExtentShape, generation: u64) -> Result<Self, SegmentError> {
+    pub(super) fn create(
+        shape: ExtentShape,
+        generation: u64,
+        memory: &SegmentOptions,
+    ) -> Result<Self, SegmentError> {
         let info = SegmentInfo {
             kind: EXTENT_KIND,
             generation,
             layout_version: LAYOUT_VERSION,
             layout_hash: shape.chunk_bytes as u64,
         };
-        let segment = OwnedSegment::create("corelane-extent", shape.words(), info)?;
+        let segment = OwnedSegment::create_with("corelane-extent", shape.words(), info, memory)?;
         Ok(Self { shape, segment })
     }
 

@@ -12,7 +12,7 @@ use thiserror::Error;
 use super::class::{CLASSES, chunk_bytes, class_of};
 use super::extent::OwnExtent;
 use super::{CHUNKS_MAX, ChunkRef, EXTENTS_MAX, ExtentShape, PAYLOAD_BYTES_MAX};
-use crate::{SegmentError, WordsRo};
+use crate::{SegmentError, SegmentOptions, WordsRo};
 
 /// Bytes of the first extent of a size, if one chunk is smaller; later ones double.
 const EXTENT_BYTES_FIRST: usize = 128 << 10;
@@ -171,19 +171,21 @@ pub struct Slab {
     limit_bytes: usize,
     used_bytes: usize,
     generation: u64,
+    memory: SegmentOptions,
     extents: Vec<Arc<OwnExtent>>,
     classes: Vec<Class>,
     returns: Arc<Mutex<Vec<Returned>>>,
 }
 
 impl Slab {
-    /// A slab without memory, which grows to `limit_bytes` at most. `generation` is written into
-    /// the header of its extents.
-    pub fn new(limit_bytes: usize, generation: u64) -> Self {
+    /// A slab without memory, which grows to `limit_bytes` at most, by extents whose memory is as
+    /// `memory` says. `generation` is written into their headers.
+    pub fn new(limit_bytes: usize, generation: u64, memory: SegmentOptions) -> Self {
         Self {
             limit_bytes,
             used_bytes: 0,
             generation,
+            memory,
             extents: Vec::new(),
             classes: (0..CLASSES).map(|_| Class::default()).collect(),
             returns: Arc::default(),
@@ -282,7 +284,7 @@ impl Slab {
         }
         let shape = ExtentShape { chunk_bytes: size, chunks };
         let number = self.extents.len() as u32;
-        self.extents.push(Arc::new(OwnExtent::create(shape, self.generation)?));
+        self.extents.push(Arc::new(OwnExtent::create(shape, self.generation, &self.memory)?));
         self.used_bytes += size * chunks;
         self.classes[class].extents += 1;
         self.classes[class].free.extend((0..chunks as u32).rev().map(|index| (number, index)));

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::{OwnedSegment, SegmentInfo, WordsRo, WordsRw};
+use crate::{OwnedSegment, SegmentInfo, SegmentOptions, WordsRo, WordsRw};
 
 const MIB: usize = 1 << 20;
 
@@ -29,7 +29,7 @@ impl Pair {
     fn new(limit_bytes: usize) -> Self {
         let hold_words = hold_words(4);
         let holds = Holds::new(hold_words.clone());
-        let slab = Slab::new(limit_bytes, 1);
+        let slab = Slab::new(limit_bytes, 1, SegmentOptions::default());
         Self { slab, reader: SlabReader::new(), holds, hold_words, position: 0 }
     }
 

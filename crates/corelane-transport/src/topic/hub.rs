@@ -18,6 +18,7 @@ use crate::event_count::EventCount;
 use crate::exchange::message::{LogOffer, PROTOCOL, ToSink, ToSource, Want, decode, encode};
 use crate::participant::{LocalEnd, Verdict};
 
+use super::connection::Connection;
 use super::group::GroupShape;
 use super::publisher::{LOG_KIND, LOG_LAYOUT_HASH, LOG_LAYOUT_VERSION};
 use super::record::Layout;
@@ -54,20 +55,6 @@ impl Link {
     pub(super) fn slab(&self) -> SlabReader {
         self.slab.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
-}
-
-/// A subscriber's place at one publisher.
-#[derive(Debug)]
-pub(super) struct Connection {
-    pub(super) link: Arc<Link>,
-    pub(super) log: WordSubscriber<WordsRo, WordsRw>,
-    pub(super) holds: Holds,
-    pub(super) slab: SlabReader,
-    /// Index of the own cursor in the words of the group's log.
-    pub(super) cursor: usize,
-    pub(super) cursors: WordsRw,
-    /// Extents known, and the time, when a record referred to one that had not come.
-    pub(super) stalled: Option<(usize, Instant)>,
 }
 
 /// A link before everything came.

@@ -31,6 +31,7 @@
 //! | lossy subscriber | the same, with gaps that are counted | holds nobody back | wait-free |
 
 mod bytes;
+mod connection;
 mod error;
 mod group;
 mod hub;

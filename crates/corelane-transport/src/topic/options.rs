@@ -1,6 +1,7 @@
 //! How a publisher and a subscriber are made.
 
 use corelane_ring::broadcast::{LagPolicy, Start};
+use corelane_shm::SegmentOptions;
 use corelane_shm::slab::Trusted;
 
 /// How a publisher is made.
@@ -21,6 +22,8 @@ pub struct PublishOptions {
     pub has_hash: bool,
     /// Most bytes of the slab for large payloads, which grows by need.
     pub slab_bytes_max: usize,
+    /// How the memory of the log and of the slab should be: huge pages, a NUMA node, core dumps.
+    pub memory: SegmentOptions,
 }
 
 impl Default for PublishOptions {
@@ -33,6 +36,7 @@ impl Default for PublishOptions {
             has_time: false,
             has_hash: false,
             slab_bytes_max: 4 << 30,
+            memory: SegmentOptions::default(),
         }
     }
 }

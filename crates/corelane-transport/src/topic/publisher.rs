@@ -101,7 +101,8 @@ impl RawPublisher {
             layout_version: LOG_LAYOUT_VERSION,
             layout_hash: LOG_LAYOUT_HASH,
         };
-        let segment = OwnedSegment::create("corelane-log", shape.data_words(), info)?;
+        let words = shape.data_words();
+        let segment = OwnedSegment::create_with("corelane-log", words, info, &options.memory)?;
         let offer = LogOffer {
             slots,
             record_words: shape.record_words(),
@@ -126,7 +127,7 @@ impl RawPublisher {
             log,
             data,
             layout,
-            slab: Slab::new(options.slab_bytes_max, generation),
+            slab: Slab::new(options.slab_bytes_max, generation, options.memory),
             barrier: roster.barrier(),
             roster,
             members: Vec::new(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
 use std::time::{Duration, Instant};
 
-use corelane_ring::broadcast::{SPARE, TAIL, TryRecvError};
+use corelane_ring::broadcast::{TAIL, TryRecvError};
 use corelane_shm::futex;
 use corelane_shm::slab::{ChunkRef, HOLDS_MAX, Held, ReadError};
 use rustix::thread::{MembarrierCommand, membarrier};
@@ -16,15 +16,14 @@ use crate::exchange::TypeTag;
 use crate::exchange::message::Role;
 use crate::participant::{Participant, Registered};
 
+use super::connection::Connection;
 use super::error::{ReceiveError, TopicError};
 use super::group::{FALLS_ASLEEP, GroupShape, SEATS_MAX, SLEEPERS};
-use super::hub::{Connection, Hub};
+use super::hub::Hub;
 use super::options::SubscribeOptions;
 use super::publisher::LINK_PATIENCE;
 use super::record::{Body, Parsed};
 
-/// How long an extent that a record refers to may take to come.
-const EXTENT_PATIENCE: Duration = Duration::from_secs(5);
 /// Longest sleep, so that even a bug elsewhere is noticed.
 const SLEEP_MAX: Duration = Duration::from_millis(50);
 
@@ -499,56 +498,6 @@ impl RawSubscriber {
             connection.link.group.as_atomics()[SLEEPERS].fetch_sub(1, Ordering::Relaxed);
         }
         Ok(result?)
-    }
-}
-
-impl Connection {
-    /// Tells a publisher that sleeps for want of room, if the cursor has moved since `released`.
-    #[inline(always)]
-    fn let_go(&self, released: u64) {
-        if self.log.released() != released {
-            self.wake_publisher();
-        }
-    }
-
-    #[cold]
-    fn wake_publisher(&self) {
-        // Pairs with the fence of a publisher between its announcement and its last look at the
-        // cursors.
-        fence(Ordering::SeqCst);
-        if self.link.data.load_relaxed(SPARE) != 0 {
-            // The word is mapped and aligned: waking it cannot fail.
-            let _ = futex::wake(&self.cursors, self.cursor);
-        }
-    }
-
-    /// Leaves the next record where it is: the extent that it refers to was sent before it, and is
-    /// on its way to the participant's thread.
-    #[cold]
-    fn stall(&mut self) {
-        self.stalled.get_or_insert((self.slab.extents(), Instant::now()));
-    }
-
-    /// Whether it still waits for an extent: false when it has waited too long.
-    #[inline]
-    fn is_stalled(&mut self) -> Option<bool> {
-        let (known, since) = self.stalled?;
-        if self.link.slab().extents() > known {
-            self.stalled = None;
-            return None;
-        }
-        Some(!self.link.is_over() && since.elapsed() < EXTENT_PATIENCE)
-    }
-
-    /// Whether a look at it is worth while.
-    fn has_something(&mut self) -> bool {
-        if let Some(is_waiting) = self.is_stalled() {
-            return !is_waiting;
-        }
-        let released = self.log.released();
-        let is_worth = !matches!(self.log.look(), Err(TryRecvError::Empty | TryRecvError::Closed));
-        self.let_go(released);
-        is_worth || self.link.is_over()
     }
 }
 

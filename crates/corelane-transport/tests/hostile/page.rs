@@ -226,16 +226,12 @@ pub(crate) fn run_sender(mutations: u64, rng: &mut Rng, coverage: &mut Coverage)
     let mut sender = when_free(|| participant.lane_sender("a", LaneKind::LATENCY));
     sender.send_within(b"good", PATIENCE.unwrap()).unwrap();
     let mut record = Vec::new();
-    let is_received = |victim: &mut corelane_transport::lane::LaneReceiver,
-                       record: &mut Vec<u8>| {
-        loop {
-            match victim.receive(record, PATIENCE.unwrap()) {
-                Ok(received) => return received,
-                Err(error) => println!("told late: {error}"),
-            }
+    loop {
+        match victim.receive(&mut record, PATIENCE.unwrap()) {
+            Ok(is_received) => break assert!(is_received),
+            Err(error) => println!("told late: {error}"),
         }
-    };
-    assert!(is_received(&mut victim, &mut record));
+    }
     assert_eq!(record, b"good");
 }
 

@@ -5,7 +5,7 @@ use loom::thread;
 
 use super::*;
 use crate::HeapWords;
-use crate::sync::{Arc, AtomicBool, Mutex, Ordering, UnsafeCell, fence};
+use crate::sync::{Arc, AtomicU64, Ordering, UnsafeCell, fence};
 
 type WordPublisher = super::WordPublisher<HeapWords, HeapWords, Ear>;
 type WordSubscriber = super::WordSubscriber<HeapWords, HeapWords>;
@@ -22,34 +22,44 @@ fn model(preemptions_max: usize, run: impl Fn() + Sync + Send + 'static) {
     builder.check(run);
 }
 
-/// What another thread tells of groups, as the roster of a topic does.
+/// What another thread tells of the one group: it came, then it left. Without a lock, whose orders
+/// would hide those that are wanted here.
 #[derive(Debug, Default)]
 struct News {
-    changes: Mutex<Vec<Change<HeapWords>>>,
-    has_news: AtomicBool,
+    changes: AtomicU64,
 }
 
 impl News {
-    fn tell(&self, change: Change<HeapWords>) {
-        self.changes.lock().push(change);
-        self.has_news.store(true, Ordering::Release);
+    fn tell(&self, changes: u64) {
+        self.changes.store(changes, Ordering::Release);
         // C28: pairs with P23.
         fence(Ordering::SeqCst);
     }
 }
 
+const CAME: u64 = 1;
+const LEFT: u64 = 2;
+
 #[derive(Debug)]
-struct Ear(Arc<News>);
+struct Ear {
+    news: Arc<News>,
+    group: HeapWords,
+    taken: u64,
+}
 
 impl Arrivals<HeapWords> for Ear {
     fn has_news(&self) -> bool {
-        self.0.has_news.load(Ordering::Relaxed)
+        self.news.changes.load(Ordering::Relaxed) != self.taken
     }
 
     fn take(&mut self) -> Vec<Change<HeapWords>> {
-        let mut changes = self.0.changes.lock();
-        self.0.has_news.store(false, Ordering::Relaxed);
-        std::mem::take(&mut changes)
+        let before = core::mem::replace(&mut self.taken, self.news.changes.load(Ordering::Acquire));
+        let all = [
+            (CAME, Change::Came { first: 0, cursors: self.group.clone() }),
+            (LEFT, Change::Left { first: 0 }),
+        ];
+        let is_news = |number: u64| before < number && number <= self.taken;
+        all.into_iter().filter(|(number, _)| is_news(*number)).map(|(_, change)| change).collect()
     }
 }
 
@@ -67,16 +77,16 @@ impl Log {
         let shape = LogShape::new(slots, 1, 1).expect("because the shape is valid");
         let data = HeapWords::new(shape.data_words());
         let news = Arc::new(News::default());
-        let ear = Ear(news.clone());
+        let group = HeapWords::new(LogShape::group_words(1));
+        let ear = Ear { news: news.clone(), group: group.clone(), taken: 0 };
         let publisher = WordPublisher::with_arrivals(shape, LagPolicy::Wait, data.clone(), ear)
             .expect("because it fits");
-        let group = HeapWords::new(LogShape::group_words(1));
         (publisher, Self { shape, data, group, news })
     }
 
     /// The group comes, and a subscriber joins in it.
     fn arrive(&self, start: Start) -> WordSubscriber {
-        self.news.tell(Change::Came { first: 0, cursors: self.group.clone() });
+        self.news.tell(CAME);
         let seat = Seat { group: self.group.clone(), first: 0, seat: 0 };
         WordSubscriber::join_reliable(self.shape, self.data.clone(), seat, start)
             .expect("because the seat is free")
@@ -146,7 +156,7 @@ fn a_group_that_left_holds_nobody_back() {
         // Its cursor stays where it is: nobody runs the end of a process that was killed.
         let dead = std::mem::ManuallyDrop::new(log.arrive(Start::Tail));
         assert!(dead.is_reliable());
-        log.news.tell(Change::Left { first: 0 });
+        log.news.tell(LEFT);
         sender.join().expect("because the sender does not panic");
     });
 }

@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 use corelane_ring::broadcast::TryRecvError;
 use corelane_shm::slab::{ChunkRef, HOLDS_MAX, Held, ReadError};
-use rustix::thread::{MembarrierCommand, membarrier};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::event_count::EventCount;
 use crate::exchange::TypeTag;
 use crate::exchange::message::Role;
 use crate::participant::{Participant, Registered};
+use crate::strategy::SharedBarrier;
 
 use super::connection::Connection;
 use super::error::{ReceiveError, TopicError};
@@ -59,7 +59,6 @@ pub(crate) struct RawSubscriber {
     pub(super) version: u64,
     pub(crate) record: Vec<u64>,
     pub(crate) copied: Vec<u8>,
-    pub(super) has_global_barrier: bool,
     missed: u64,
     received: u64,
 }
@@ -79,14 +78,13 @@ impl RawSubscriber {
             siblings_max: SEATS_MAX,
             holds_max: HOLDS_MAX,
         })?;
-        // The barrier reaches the publishers' processes, which have asked for it.
-        let has_global_barrier =
-            options.spins > 0 && membarrier(MembarrierCommand::RegisterGlobalExpedited).is_ok();
+        let barrier = SharedBarrier::register();
         let hub = Arc::new(Hub::new(
             shape,
             options.is_reliable,
             options.start,
-            !has_global_barrier,
+            options.spins == 0 || !barrier.is_reached(),
+            barrier,
             message_bytes,
             EventCount::new()?,
         ));
@@ -106,7 +104,6 @@ impl RawSubscriber {
             version: 0,
             record: Vec::new(),
             copied: Vec::new(),
-            has_global_barrier,
             missed: 0,
             received: 0,
         };
@@ -127,7 +124,6 @@ impl RawSubscriber {
             version: 0,
             record: Vec::new(),
             copied: Vec::new(),
-            has_global_barrier: self.has_global_barrier,
             missed: 0,
             received: 0,
         })

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use corelane_ring::broadcast::TAIL;
 use corelane_shm::futex;
-use rustix::thread::{MembarrierCommand, membarrier};
+
+use crate::strategy::SharedBarrier;
 
 use super::connection::Connection;
 use super::error::ReceiveError;
@@ -52,12 +53,12 @@ impl RawSubscriber {
             let sleepers = &connection.link.group.as_atomics()[SLEEPERS];
             sleepers.fetch_add(FALLS_ASLEEP, Ordering::Relaxed);
         }
-        // Pairs with the fence of a publisher between its tail and its look for sleepers; where
-        // there is a barrier that reaches it, the publisher needs none.
-        fence(Ordering::SeqCst);
-        if self.has_global_barrier {
-            // It was granted when it was asked for; a filter since then would end in short sleeps.
-            let _ = membarrier(MembarrierCommand::GlobalExpedited);
+        // Pairs with the barrier of a publisher between its tail and its look for sleepers; one that
+        // was told to pay for itself needs no other.
+        if self.hub.is_fenced {
+            fence(Ordering::SeqCst)
+        } else {
+            SharedBarrier::of_sleeper()
         }
         let result = if self.has_something() {
             Ok(())

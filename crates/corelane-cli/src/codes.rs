@@ -22,6 +22,7 @@ fn code_of(error: &(dyn Error + 'static)) -> Option<&'static str> {
         crate::interrupt::Interrupted,
         crate::run::error::RunError,
         crate::shell::ManError,
+        crate::tap::TapError,
         crate::topo::TopoError,
         corelane_agent::AskerError,
         corelane_agent::TellError,

@@ -20,6 +20,7 @@ mod page;
 mod placed;
 mod run;
 mod shell;
+mod tap;
 mod terminal;
 mod topo;
 mod worker;
@@ -75,6 +76,8 @@ enum Command {
     Bench(bench::BenchArgs),
     /// Show this machine: packages, nodes, caches, cores, and which of them may be used.
     Topo(topo::TopoArgs),
+    /// Print the live messages of a topic without disturbing it, or list what there is.
+    Tap(tap::TapArgs),
     /// Print what completes the command line in a shell.
     Completions(shell::CompletionArgs),
     /// Print the manual, or write a page for each command.
@@ -108,6 +111,7 @@ pub fn main(version: &'static str) -> ExitCode {
         Command::BenchEnd => bench::play_end(),
         Command::Worker(args) => worker::work(&args),
         Command::Topo(args) => topo::run(&args),
+        Command::Tap(args) => tap::run(&args),
         Command::Completions(args) => shell::completions(&args),
         Command::Man(args) => shell::man(&args),
         Command::Explain(args) => explain::run(&args),

@@ -27,6 +27,9 @@ pub(crate) fn peer_pidfd(socket: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
 /// Largest number of a NUMA node that the kernel can have, and one.
 const NODES_MAX: usize = 1024;
 
+/// `MADV_COLLAPSE`, which the `libc` crate names for glibc alone.
+const COLLAPSE: c_int = 25;
+
 /// Asks that pages which come into a range from now on lie on `node`, if it has room.
 ///
 /// Preferred and not bound: where a bound node is full, the kernel kills the process.
@@ -81,7 +84,7 @@ pub(crate) fn nodes_of(pages: &[*mut c_void]) -> Result<Vec<c_int>, Errno> {
 pub(crate) fn collapse(start: *mut c_void, bytes: usize) -> Result<(), Errno> {
     // SAFETY: the advice changes of what pages the range is and nothing that they hold, for any
     // range; of one that is not mapped the kernel says so.
-    let result = unsafe { libc::madvise(start, bytes, libc::MADV_COLLAPSE) };
+    let result = unsafe { libc::madvise(start, bytes, COLLAPSE) };
     answer(c_long::from(result)).map(drop)
 }
 

@@ -13,12 +13,15 @@
 mod barrier;
 mod event_fd;
 mod futex;
+mod shared;
 mod yielding;
 
 pub use barrier::Barrier;
 pub use event_fd::EventFd;
 pub use futex::Futex;
 pub use yielding::Yield;
+
+pub(crate) use shared::SharedBarrier;
 
 use std::time::Duration;
 

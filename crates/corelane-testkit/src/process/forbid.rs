@@ -7,6 +7,9 @@ use seccompiler::{
     SeccompRule, TargetArch, apply_filter,
 };
 
+/// `MADV_COLLAPSE`, which the `libc` crate names for glibc alone.
+const COLLAPSE: u64 = 25;
+
 /// A system call that a profile may forbid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Call {
@@ -42,9 +45,8 @@ impl Call {
             rules.insert(libc::SYS_memfd_create, vec![SeccompRule::new(vec![has_flag])?]);
         }
         if self == Self::HugePages {
-            let advice = libc::MADV_COLLAPSE as u64;
             let (length, equal) = (SeccompCmpArgLen::Dword, SeccompCmpOp::Eq);
-            let is_collapse = SeccompCondition::new(2, length, equal, advice)?;
+            let is_collapse = SeccompCondition::new(2, length, equal, COLLAPSE)?;
             rules.insert(libc::SYS_madvise, vec![SeccompRule::new(vec![is_collapse])?]);
         }
         Ok(rules)

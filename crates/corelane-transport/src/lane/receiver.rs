@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use corelane_shm::fdpass::{Channel, Packet};
 use corelane_shm::{WordsRw, futex};
-use rustix::thread::{MembarrierCommand, membarrier};
 
 use crate::event_count::EventCount;
 use crate::exchange::message::{PROTOCOL, Role, ToSink, ToSource, Want, decode, encode};
 use crate::participant::{LocalEnd, Participant, Registered, Verdict};
+use crate::strategy::SharedBarrier;
 use crate::topic::LINK_PATIENCE;
 
 use super::error::{LaneError, LaneReceiveError};
@@ -45,6 +45,7 @@ struct Inner {
 struct Shared {
     options: LaneOptions,
     is_fenced: bool,
+    barrier: SharedBarrier,
     inner: Mutex<Inner>,
     version: AtomicU64,
     bell: EventCount,
@@ -157,12 +158,11 @@ impl LaneReceiver {
         name: &str,
         options: LaneOptions,
     ) -> Result<Self, LaneError> {
-        // The barrier reaches the sender's process, which has asked for it.
-        let has_global_barrier =
-            options.spins > 0 && membarrier(MembarrierCommand::RegisterGlobalExpedited).is_ok();
+        let barrier = SharedBarrier::register();
         let shared = Arc::new(Shared {
             options,
-            is_fenced: !has_global_barrier,
+            is_fenced: options.spins == 0 || !barrier.is_reached(),
+            barrier,
             inner: Mutex::default(),
             version: AtomicU64::new(0),
             bell: EventCount::new()?,
@@ -219,7 +219,7 @@ impl LaneReceiver {
             Some(current) => match current.ring.drain(count, &mut take) {
                 Ok((taken, has_released)) => {
                     if has_released {
-                        current.wake_sender();
+                        current.wake_sender(self.shared.barrier);
                     }
                     taken
                 }
@@ -346,19 +346,18 @@ impl LaneReceiver {
             return Ok(());
         };
         // What was read is the sender's again before this end sleeps.
-        if let Ok((_, true)) = current.ring.drain(0, &mut |_| {}) {
-            current.wake_sender();
+        if current.ring.release() {
+            current.wake_sender(self.shared.barrier);
         }
         let waiter = current.ring.waiter();
         let waiter_expected = waiter.expected;
         self.sleeps += 1;
         current.own.store_relaxed(page::SLEEP, self.sleeps * 2 - 1);
-        // Pairs with the fence of the sender between its record and its look at this word; where
-        // there is a barrier that reaches it, the sender needs none.
-        fence(Ordering::SeqCst);
-        if !self.shared.is_fenced {
-            // It was granted when it was asked for; a filter since then would end in short sleeps.
-            let _ = membarrier(MembarrierCommand::GlobalExpedited);
+        // Pairs with the barrier of the sender between its record and its look at this word; one
+        // that was told to pay for itself needs no other.
+        match self.shared.is_fenced {
+            true => fence(Ordering::SeqCst),
+            false => SharedBarrier::of_sleeper(),
         }
         let result = if current.ring.has_record() {
             Ok(())
@@ -379,10 +378,9 @@ impl LaneReceiver {
 
 impl Connected {
     /// Tells a sender that sleeps for want of room.
-    #[cold]
-    fn wake_sender(&self) {
-        // Pairs with the fence of the sender between its wish and its last look at the head.
-        fence(Ordering::SeqCst);
+    fn wake_sender(&self, barrier: SharedBarrier) {
+        // Pairs with the barrier of the sender between its wish and its last look at the head.
+        barrier.of_waker();
         if self.ring.is_room_wanted() {
             // The word is mapped and aligned: waking it cannot fail.
             let _ = futex::wake(&self.own, 0);

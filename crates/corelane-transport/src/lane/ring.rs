@@ -48,8 +48,16 @@ pub(super) enum SendRing {
 /// What the receiver has of a ring.
 #[derive(Debug)]
 pub(super) enum ReceiveRing {
-    Latency { consumer: latency::Consumer<WordsRo, WordsRw>, words: WordsRo, record: Vec<u64> },
-    Throughput { consumer: BytesConsumer<WordsRo, WordsRw, Released>, tail: WordsRo },
+    Latency {
+        consumer: latency::Consumer<WordsRo, WordsRw>,
+        words: WordsRo,
+        record: Vec<u64>,
+    },
+    Throughput {
+        consumer: BytesConsumer<WordsRo, WordsRw, Released>,
+        tail: WordsRo,
+        spare: WordsRo,
+    },
 }
 
 /// Notes that a consumer gave room back.
@@ -334,10 +342,10 @@ impl ReceiveRing {
                     "a throughput lane is read in place: trust its sender, or use latency",
                 )?;
                 let reader = ByteRingReader::open(fd, capacity_bytes).map_err(|e| e.to_string())?;
-                let tail = reader.tail();
+                let (tail, spare) = (reader.tail(), reader.spare());
                 let side = reader.into_side(head, trusted).map_err(|e| e.to_string())?;
                 let consumer = BytesConsumer::with_peer(side, Released::default());
-                Ok(Self::Throughput { consumer, tail })
+                Ok(Self::Throughput { consumer, tail, spare })
             }
         }
     }
@@ -358,11 +366,7 @@ impl ReceiveRing {
                 while taken < count {
                     let record = match consumer.peek() {
                         Ok(Some(record)) => record,
-                        Ok(None) => {
-                            // Nothing is left: the sender may have the room of all that was read.
-                            consumer.release();
-                            break;
-                        }
+                        Ok(None) => break,
                         Err(error) => return Err(corrupt(error.to_string())),
                     };
                     let length = record.length_bytes() as usize;
@@ -392,6 +396,21 @@ impl ReceiveRing {
         }
     }
 
+    /// Gives the room of what was read back; true when there was any.
+    pub(super) fn release(&mut self) -> bool {
+        match self {
+            Self::Latency { consumer, .. } => {
+                let released = consumer.released();
+                consumer.release();
+                consumer.released() != released
+            }
+            Self::Throughput { consumer, .. } => {
+                consumer.release();
+                consumer.peer().0.take()
+            }
+        }
+    }
+
     /// Whether a record is there, or nonsense.
     pub(super) fn has_record(&mut self) -> bool {
         match self {
@@ -404,7 +423,7 @@ impl ReceiveRing {
     pub(super) fn is_room_wanted(&self) -> bool {
         match self {
             Self::Latency { words, .. } => words.load_relaxed(ROOM) != 0,
-            Self::Throughput { .. } => true,
+            Self::Throughput { spare, .. } => spare.load_relaxed(0) != 0,
         }
     }
 

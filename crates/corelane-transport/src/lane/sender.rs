@@ -1,17 +1,17 @@
 //! The sending end of a lane.
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::atomic::{AtomicU64, Ordering, fence};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use corelane_shm::fdpass::{Channel, Packet};
 use corelane_shm::{WordsRo, futex};
-use rustix::thread::{MembarrierCommand, membarrier};
 
 use crate::event_count::EventCount;
 use crate::exchange::message::{Role, ToSink, ToSource, decode, encode};
 use crate::participant::{LocalEnd, Participant, Registered, Verdict};
+use crate::strategy::SharedBarrier;
 use crate::topic::LINK_PATIENCE;
 
 use super::error::{LaneError, LaneSendError};
@@ -149,7 +149,7 @@ pub struct LaneSender {
     current: Option<Connected>,
     version: u64,
     rung_for: u64,
-    has_global_barrier: bool,
+    barrier: SharedBarrier,
     counts: LaneCounts,
     /// Last: it takes the end away from the exchange, and its link.
     _registered: Registered,
@@ -176,7 +176,7 @@ impl LaneSender {
             current: None,
             version: 0,
             rung_for: 0,
-            has_global_barrier: membarrier(MembarrierCommand::RegisterGlobalExpedited).is_ok(),
+            barrier: SharedBarrier::register(),
             counts: LaneCounts::default(),
             _registered: registered,
         };
@@ -335,8 +335,8 @@ impl LaneSender {
         let head = self.current.as_ref().map(|current| page::head_ro(&current.receiver));
         let expected = head.as_ref().map_or(0, |head| head.load_acquire(0) as u32);
         self.want_room(true);
-        // Pairs with the fence of the receiver between its head and its look at the wish.
-        fence(Ordering::SeqCst);
+        // Pairs with the barrier of the receiver between its head and its look at the wish.
+        SharedBarrier::of_sleeper();
         let sent = self.send(record);
         let result = match sent {
             Err(LaneSendError::Full { .. } | LaneSendError::NotConnected) => {
@@ -373,12 +373,9 @@ impl LaneSender {
     #[inline(always)]
     fn announce(&mut self) {
         let Some(current) = &self.current else { return };
-        if current.is_fenced || !self.has_global_barrier {
-            // Pairs with the fence of a receiver between its announcement and its last look.
-            fence(Ordering::SeqCst);
-        } else {
-            std::sync::atomic::compiler_fence(Ordering::SeqCst);
-        }
+        // Pairs with the barrier of a receiver between its announcement and its last look.
+        let barrier = if current.is_fenced { SharedBarrier::FENCED } else { self.barrier };
+        barrier.of_waker();
         let state = current.receiver.load_relaxed(page::SLEEP);
         if !state.is_multiple_of(2) && state != self.rung_for {
             self.rung_for = state;

@@ -1,12 +1,13 @@
 //! A subscriber's place at one publisher: its cursor, its holds, and what it knows of the slab.
 
 use std::sync::Arc;
-use std::sync::atomic::{Ordering, fence};
 use std::time::{Duration, Instant};
 
 use corelane_ring::broadcast::{SPARE, TryRecvError, WordSubscriber};
 use corelane_shm::slab::{Holds, SlabReader};
 use corelane_shm::{WordsRo, WordsRw, futex};
+
+use crate::strategy::SharedBarrier;
 
 use super::hub::Link;
 
@@ -23,6 +24,7 @@ pub(super) struct Connection {
     /// Index of the own cursor in the words of the group's log.
     pub(super) cursor: usize,
     pub(super) cursors: WordsRw,
+    pub(super) barrier: SharedBarrier,
     /// Extents known, and the time, when a record referred to one that had not come.
     pub(super) stalled: Option<(usize, Instant)>,
 }
@@ -36,11 +38,10 @@ impl Connection {
         }
     }
 
-    #[cold]
     fn wake_publisher(&self) {
-        // Pairs with the fence of a publisher between its announcement and its last look at the
+        // Pairs with the barrier of a publisher between its announcement and its last look at the
         // cursors.
-        fence(Ordering::SeqCst);
+        self.barrier.of_waker();
         if self.link.data.load_relaxed(SPARE) != 0 {
             // The word is mapped and aligned: waking it cannot fail.
             let _ = futex::wake(&self.cursors, self.cursor);

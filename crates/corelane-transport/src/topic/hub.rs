@@ -17,6 +17,7 @@ use corelane_shm::{PeerSegment, SegmentExpect, WordsRo, WordsRw};
 use crate::event_count::EventCount;
 use crate::exchange::message::{LogOffer, PROTOCOL, ToSink, ToSource, Want, decode, encode};
 use crate::participant::{LocalEnd, Verdict};
+use crate::strategy::SharedBarrier;
 
 use super::connection::Connection;
 use super::group::GroupShape;
@@ -85,7 +86,8 @@ pub(super) struct Hub {
     pub(super) shape: GroupShape,
     is_reliable: bool,
     start: Start,
-    is_fenced: bool,
+    pub(super) is_fenced: bool,
+    barrier: SharedBarrier,
     /// Bytes of a message if this subscription says so.
     message_bytes: Option<Option<usize>>,
     inner: Mutex<Inner>,
@@ -100,6 +102,7 @@ impl Hub {
         is_reliable: bool,
         start: Start,
         is_fenced: bool,
+        barrier: SharedBarrier,
         message_bytes: Option<Option<usize>>,
         bell: EventCount,
     ) -> Self {
@@ -108,6 +111,7 @@ impl Hub {
             is_reliable,
             start,
             is_fenced,
+            barrier,
             message_bytes,
             inner: Mutex::default(),
             version: AtomicU64::new(0),
@@ -169,7 +173,16 @@ impl Hub {
         let holds = Holds::new(self.shape.holds_of(&link.group, seat));
         let cursor = cursors.len() - self.shape.seats() + seat;
         let (link, slab) = (link.clone(), link.slab());
-        log.ok().map(|log| Connection { link, log, holds, slab, cursor, cursors, stalled: None })
+        log.ok().map(|log| Connection {
+            link,
+            log,
+            holds,
+            slab,
+            cursor,
+            cursors,
+            barrier: self.barrier,
+            stalled: None,
+        })
     }
 
     /// Waits until `count` links are ready or over.

@@ -41,6 +41,7 @@ mod record;
 mod roster;
 mod subscriber;
 mod typed;
+mod waiting;
 
 pub use bytes::{BytesPublisher, BytesSubscriber, Loan, Sample};
 pub use corelane_ring::broadcast::{LagPolicy, Start};

@@ -2,20 +2,18 @@
 //! common.
 
 use std::sync::Arc;
-use std::sync::atomic::{Ordering, fence};
 use std::time::{Duration, Instant};
 
 use corelane_ring::broadcast::{LogShape, PublisherCounts, SPARE, TAIL, WordClaim, WordPublisher};
 use corelane_shm::slab::{Chunk, LoanError, Slab, SlabCounts};
 use corelane_shm::{OwnedSegment, SegmentInfo, WordsRo, WordsRw, futex};
-use rustix::thread::{MembarrierCommand, membarrier};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::event_count::EventCount;
 use crate::exchange::TypeTag;
 use crate::exchange::message::{LogOffer, Role};
 use crate::participant::{Participant, Registered};
-use crate::strategy::Barrier;
+use crate::strategy::{Barrier, SharedBarrier};
 use crate::wait::monotonic_ns;
 
 use super::error::{PublishError, TopicError};
@@ -75,7 +73,7 @@ pub(crate) struct RawPublisher {
     members: Vec<Known>,
     members_version: u64,
     is_fenced: bool,
-    has_global_barrier: bool,
+    shared_barrier: SharedBarrier,
     record: Vec<u64>,
     refused: u64,
     wakes: u64,
@@ -133,7 +131,7 @@ impl RawPublisher {
             members: Vec::new(),
             members_version: 0,
             is_fenced: true,
-            has_global_barrier: membarrier(MembarrierCommand::RegisterGlobalExpedited).is_ok(),
+            shared_barrier: SharedBarrier::register(),
             record: vec![0; shape.record_words()],
             refused: 0,
             wakes: 0,
@@ -293,10 +291,9 @@ impl RawPublisher {
 
     #[inline]
     fn look_for_sleepers(&mut self) {
-        if self.is_fenced {
-            // Pairs with the fence of a subscriber between its announcement and its last look.
-            fence(Ordering::SeqCst);
-        }
+        // Pairs with the barrier of a subscriber between its announcement and its last look.
+        let barrier = if self.is_fenced { SharedBarrier::FENCED } else { self.shared_barrier };
+        barrier.of_waker();
         let mut has_sleeper = false;
         for member in &mut self.members {
             let word = member.view.group.load_relaxed(SLEEPERS);
@@ -321,7 +318,7 @@ impl RawPublisher {
     fn see_members(&mut self) {
         let (version, members) = self.roster.members();
         self.members_version = version;
-        self.is_fenced = !self.has_global_barrier || members.iter().any(|member| member.is_fenced);
+        self.is_fenced = members.iter().any(|member| member.is_fenced);
         self.members = members.into_iter().map(|view| Known { view, rung_for: 0 }).collect();
     }
 
@@ -344,8 +341,8 @@ impl RawPublisher {
             }
             let seen = self.roster.bell.now();
             self.data.store_relaxed(SPARE, 1);
-            // Pairs with the fence of a subscriber between its cursor and its look at this word.
-            fence(Ordering::SeqCst);
+            // Pairs with the barrier of a subscriber between its cursor and its look at this word.
+            SharedBarrier::of_sleeper();
             match publish(self) {
                 Err(error) if error.is_full() => {}
                 result => break result,

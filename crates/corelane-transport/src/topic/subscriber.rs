@@ -2,30 +2,25 @@
 //! common.
 
 use std::sync::Arc;
-use std::sync::atomic::{Ordering, fence};
 use std::time::{Duration, Instant};
 
-use corelane_ring::broadcast::{TAIL, TryRecvError};
-use corelane_shm::futex;
+use corelane_ring::broadcast::TryRecvError;
 use corelane_shm::slab::{ChunkRef, HOLDS_MAX, Held, ReadError};
-use rustix::thread::{MembarrierCommand, membarrier};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::event_count::EventCount;
 use crate::exchange::TypeTag;
 use crate::exchange::message::Role;
 use crate::participant::{Participant, Registered};
+use crate::strategy::SharedBarrier;
 
 use super::connection::Connection;
 use super::error::{ReceiveError, TopicError};
-use super::group::{FALLS_ASLEEP, GroupShape, SEATS_MAX, SLEEPERS};
+use super::group::{GroupShape, SEATS_MAX};
 use super::hub::Hub;
 use super::options::SubscribeOptions;
 use super::publisher::LINK_PATIENCE;
 use super::record::{Body, Parsed};
-
-/// Longest sleep, so that even a bug elsewhere is noticed.
-const SLEEP_MAX: Duration = Duration::from_millis(50);
 
 /// Where a message came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,16 +50,15 @@ pub(crate) enum Payload {
 /// The subscribing end over words.
 #[derive(Debug)]
 pub(crate) struct RawSubscriber {
-    hub: Arc<Hub>,
+    pub(super) hub: Arc<Hub>,
     registered: Arc<Registered>,
     seat: usize,
-    options: SubscribeOptions,
-    connections: Vec<Connection>,
+    pub(super) options: SubscribeOptions,
+    pub(super) connections: Vec<Connection>,
     next: usize,
-    version: u64,
+    pub(super) version: u64,
     pub(crate) record: Vec<u64>,
     pub(crate) copied: Vec<u8>,
-    has_global_barrier: bool,
     missed: u64,
     received: u64,
 }
@@ -84,14 +78,13 @@ impl RawSubscriber {
             siblings_max: SEATS_MAX,
             holds_max: HOLDS_MAX,
         })?;
-        // The barrier reaches the publishers' processes, which have asked for it.
-        let has_global_barrier =
-            options.spins > 0 && membarrier(MembarrierCommand::RegisterGlobalExpedited).is_ok();
+        let barrier = SharedBarrier::register();
         let hub = Arc::new(Hub::new(
             shape,
             options.is_reliable,
             options.start,
-            !has_global_barrier,
+            options.spins == 0 || !barrier.is_reached(),
+            barrier,
             message_bytes,
             EventCount::new()?,
         ));
@@ -111,7 +104,6 @@ impl RawSubscriber {
             version: 0,
             record: Vec::new(),
             copied: Vec::new(),
-            has_global_barrier,
             missed: 0,
             received: 0,
         };
@@ -132,7 +124,6 @@ impl RawSubscriber {
             version: 0,
             record: Vec::new(),
             copied: Vec::new(),
-            has_global_barrier: self.has_global_barrier,
             missed: 0,
             received: 0,
         })
@@ -433,71 +424,6 @@ impl RawSubscriber {
                 return Ok(None);
             }
         }
-    }
-
-    /// Waits until a message is there, or something is to be told, or `timeout` has passed; true
-    /// when it is worth another look. May park.
-    pub(crate) fn wait(&mut self, timeout: Duration) -> Result<bool, ReceiveError> {
-        let started = Instant::now();
-        for _ in 0..self.options.spins {
-            if self.has_something() {
-                return Ok(true);
-            }
-            std::hint::spin_loop();
-        }
-        loop {
-            let seen = self.hub.bell.now();
-            if self.has_something() {
-                return Ok(true);
-            }
-            let left = timeout.saturating_sub(started.elapsed());
-            if left.is_zero() {
-                return Ok(false);
-            }
-            self.sleep(seen, left.min(SLEEP_MAX))?;
-        }
-    }
-
-    fn has_something(&mut self) -> bool {
-        self.hub.version() != self.version
-            || self.connections.iter_mut().any(Connection::has_something)
-    }
-
-    /// Sleeps once, unless something is there.
-    fn sleep(&mut self, seen: u64, timeout: Duration) -> Result<(), ReceiveError> {
-        let tails: Vec<u64> =
-            self.connections.iter().map(|link| link.link.data.load_relaxed(TAIL)).collect();
-        for connection in &self.connections {
-            let sleepers = &connection.link.group.as_atomics()[SLEEPERS];
-            sleepers.fetch_add(FALLS_ASLEEP, Ordering::Relaxed);
-        }
-        // Pairs with the fence of a publisher between its tail and its look for sleepers; where
-        // there is a barrier that reaches it, the publisher needs none.
-        fence(Ordering::SeqCst);
-        if self.has_global_barrier {
-            // It was granted when it was asked for; a filter since then would end in short sleeps.
-            let _ = membarrier(MembarrierCommand::GlobalExpedited);
-        }
-        let result = if self.has_something() {
-            Ok(())
-        } else {
-            let waiters: Vec<_> = self
-                .connections
-                .iter()
-                .zip(&tails)
-                .map(|(connection, &tail)| futex::Waiter {
-                    words: &connection.link.data,
-                    index: TAIL,
-                    expected: tail as u32,
-                })
-                .chain([self.hub.bell.waiter(seen)])
-                .collect();
-            futex::wait_any(&waiters, Some(timeout)).map(|_| ())
-        };
-        for connection in &self.connections {
-            connection.link.group.as_atomics()[SLEEPERS].fetch_sub(1, Ordering::Relaxed);
-        }
-        Ok(result?)
     }
 }
 

@@ -1,0 +1,102 @@
+//! A message as a line. It reads no socket and prints nothing.
+
+use corelane_transport::exchange::TypeTag;
+use corelane_transport::schema::{Filter, Schema};
+use corelane_transport::topic::Sample;
+use serde_json::json;
+
+use super::{Form, TapError};
+
+/// Makes lines of messages, by their schema once it is known.
+pub(super) struct Lines {
+    form: Form,
+    filter: Option<Filter>,
+    schema: Option<Schema>,
+}
+
+impl Lines {
+    pub(super) fn new(form: Form, filter: Option<Filter>) -> Self {
+        Self { form, filter, schema: None }
+    }
+
+    pub(super) fn has_type(&self) -> bool {
+        self.schema.is_some()
+    }
+
+    /// Takes the type that the topic has, if anybody has told it.
+    pub(super) fn learn(&mut self, tag: Option<&TypeTag>) -> anyhow::Result<()> {
+        let Some(tag) = tag else { return Ok(()) };
+        let schema: Schema = serde_json::from_value(tag.schema.clone())?;
+        if let Some(filter) = &self.filter {
+            if schema.size().is_none() {
+                return Err(TapError::NoFields.into());
+            }
+            // A field that is not there is told before the first message comes.
+            filter.bind(&schema)?;
+        }
+        self.schema = Some(schema);
+        Ok(())
+    }
+
+    /// The line of a message, unless the filter leaves it out.
+    pub(super) fn line(&self, sample: &Sample<'_>) -> anyhow::Result<Option<String>> {
+        let bytes: &[u8] = sample;
+        let schema = self.schema.as_ref().filter(|schema| schema.size() == Some(bytes.len()));
+        if let (Some(filter), Some(schema)) = (&self.filter, schema)
+            && !filter.bind(schema)?.matches(bytes)?
+        {
+            return Ok(None);
+        }
+        let decoded = schema.map(|schema| schema.decode(bytes)).transpose()?;
+        let line = match (self.form, decoded) {
+            (Form::Hex, _) => hexadecimal(bytes),
+            (Form::Text, Some(decoded)) => decoded.to_string(),
+            (Form::Text, None) => text(bytes),
+            (Form::Json, decoded) => {
+                let message = match decoded {
+                    Some(decoded) => serde_json::from_str(&decoded.to_json())?,
+                    None => {
+                        json!({ "text": std::str::from_utf8(bytes).ok(), "hex": hexadecimal(bytes) })
+                    }
+                };
+                let origin = &sample.origin;
+                json!({
+                    "schema": "corelane.tap/1",
+                    "publisher": format!("{:016x}", origin.publisher),
+                    "sequence": origin.sequence,
+                    "time_ns": origin.time_ns,
+                    "hash": origin.hash.map(|hash| format!("{hash:016x}")),
+                    "bytes": bytes.len(),
+                    "message": message,
+                })
+                .to_string()
+            }
+        };
+        Ok(Some(line))
+    }
+}
+
+/// Bytes as they are if they are a line of text, else in hexadecimal.
+fn text(bytes: &[u8]) -> String {
+    match std::str::from_utf8(bytes) {
+        Ok(text) if !text.chars().any(char::is_control) => text.to_owned(),
+        _ => hexadecimal(bytes),
+    }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_text_only_when_they_are_a_line_of_it() {
+        assert_eq!(text("grüß".as_bytes()), "grüß");
+        assert_eq!(text(b"two\nlines"), "74776f0a6c696e6573");
+        assert_eq!(text(&[0xff, 0]), "ff00");
+        assert_eq!(text(b""), "");
+    }
+}

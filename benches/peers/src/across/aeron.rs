@@ -13,7 +13,7 @@ use rusteron_client::{
     Aeron as Client, AeronExclusivePublication, AeronOfferError, AeronSubscription, Handlers,
     IntoCString,
 };
-use rusteron_media_driver::{AeronDriver, AeronDriverContext, aeron_threading_mode_t};
+use rusteron_media_driver::{AeronDriver, AeronDriverContext};
 
 use super::bytes::{decode, encode};
 use crate::held_back::HeldBack;
@@ -107,8 +107,6 @@ impl ProcessPeer for Aeron {
         context.set_dir(&driver_folder(meeting).into_c_string())?;
         context.set_dir_delete_on_start(true)?;
         context.set_dir_delete_on_shutdown(true)?;
-        // One thread: on few cores more of them take time from the ends.
-        context.set_threading_mode(aeron_threading_mode_t::AERON_THREADING_MODE_SHARED)?;
         Ok(Attendant::Inside(Box::new(AeronDriver::launch_embedded_guard(context, false))))
     }
 

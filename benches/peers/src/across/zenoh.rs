@@ -120,7 +120,8 @@ impl Receiver<FanoutMessage> for Subscribing {
     }
 
     fn try_recv_many(&mut self, count: usize, take: &mut impl FnMut(&FanoutMessage)) -> usize {
-        (0..count).map_while(|_| self.try_recv()).inspect(|message| take(message)).count()
+        let next = |_| Receiver::<FanoutMessage>::try_recv(self);
+        (0..count).map_while(next).inspect(|message| take(message)).count()
     }
 }
 

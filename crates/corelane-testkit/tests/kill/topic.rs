@@ -42,7 +42,7 @@ fn check_payload(sequence: u64, found: &[u8]) -> Verdict {
     check(found == payload(sequence), || format!("message {sequence} is torn"))
 }
 
-fn text<T>(result: Result<T, impl std::fmt::Display>) -> Result<T, String> {
+pub(super) fn text<T>(result: Result<T, impl std::fmt::Display>) -> Result<T, String> {
     result.map_err(|error| error.to_string())
 }
 
@@ -60,7 +60,7 @@ fn held(names: &[&str]) -> usize {
 }
 
 /// Waits for what somebody else does, which announces it to nobody.
-fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) -> Verdict {
+pub(super) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) -> Verdict {
     let begun = Instant::now();
     while !is_so() {
         check(begun.elapsed() < WATCHDOG / 2, || format!("never: {what}"))?;
@@ -70,13 +70,13 @@ fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) -> Verdict {
 }
 
 /// In the child: where the exchange is.
-fn place(stage: &Stage) -> PathBuf {
+pub(super) fn place(stage: &Stage) -> PathBuf {
     let path = stage.channel().recv(None).expect("the survivor tells it").bytes;
     PathBuf::from(String::from_utf8(path).expect("it is text"))
 }
 
 /// In the survivor: its own segment is not needed, the child's is.
-fn meet(meeting: &Meeting<'_>, path: &Path) -> WordsRo {
+pub(super) fn meet(meeting: &Meeting<'_>, path: &Path) -> WordsRo {
     let path = path.to_str().expect("it is text");
     let dead = take_over(meeting.channel, 0);
     meeting.channel.send(path.as_bytes(), &[], None).expect("the child waits for it");

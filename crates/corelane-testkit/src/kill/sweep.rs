@@ -29,6 +29,9 @@ pub enum Points<'a, S> {
     /// After every so many instructions, for operations that take very many; the command line can
     /// ask for all of them.
     Every(u64),
+    /// After every instruction that changed memory which the child shares. Where the processor has
+    /// no breakpoints, after every instruction.
+    SharedStores,
     /// Before and after every system call.
     SystemCalls,
     /// Before and after every system call of any thread of the child.
@@ -42,7 +45,7 @@ impl<S> Points<'_, S> {
     /// Instructions from one point to the next, if they are counted.
     fn stride(&self) -> Option<u64> {
         match self {
-            Self::Instructions => Some(1),
+            Self::Instructions | Self::SharedStores => Some(1),
             Self::Every(_) if arguments::numbers::<1>(ALL) == Some([1]) => Some(1),
             Self::Every(count) => Some((*count).max(1)),
             _ => None,
@@ -55,6 +58,7 @@ impl<S> fmt::Debug for Points<'_, S> {
         match self {
             Self::Instructions => write!(f, "every instruction"),
             Self::Every(count) => write!(f, "one instruction of {count}"),
+            Self::SharedStores => write!(f, "every store to shared memory"),
             Self::SystemCalls => write!(f, "every system call"),
             Self::AnySystemCalls => write!(f, "every system call of any thread"),
             Self::Stores(_) => write!(f, "every store"),
@@ -184,11 +188,12 @@ impl<'a> Killing<'a> {
         let watchdog = Watchdog::new(self.test);
         let _pinned = OneCpu::pin();
         let stride = points.stride();
-        let mut guide = Guide::new(only.is_none() && stride.is_some());
+        let watches = matches!(points, Points::SharedStores);
+        let mut guide = Guide::new(only.is_none() && stride.is_some(), watches);
         let (mut deaths, mut goal) = (0, only.map_or(0, |[_, point]| point));
         loop {
             if let Some(points) = guide.is_done(goal) {
-                return Ok(Some(Covered { points, deaths }));
+                return Ok(Some(Covered { points: guide.changes().unwrap_or(points), deaths }));
             }
             let fault = |what| Fault { case: self.case, point: goal, what };
             watchdog.pat(fault(format!("{} hangs", self.test)).to_string());
@@ -215,7 +220,9 @@ impl<'a> Killing<'a> {
                 println!("{}: no fault at case={} point={goal}", self.test, self.case);
                 return Ok(None);
             }
-            goal += if led.is_there { stride.unwrap_or(1) } else { 0 };
+            if led.is_there {
+                goal = guide.next(goal, stride.unwrap_or(1));
+            }
         }
     }
 

@@ -163,8 +163,9 @@ fn a_sender_dies_anywhere_and_the_next_is_heard() {
         survivor.participant.lane_receiver(NAME, options()).expect("there is a place")
     });
     for case in 0..PHASES * KINDS.len() as u64 {
-        let own = [1, 2].contains(&(case % PHASES)).then_some(Points::Every(17));
-        for points in [Points::AnySystemCalls].into_iter().chain(own) {
+        let own = [1, 2].contains(&(case % PHASES)).then_some(Points::Every(31));
+        let stores = own.is_some().then_some(Points::SharedStores);
+        for points in [Points::AnySystemCalls].into_iter().chain(stores).chain(own) {
             Killing::of(TEST).case(case).sweep(
                 points,
                 |stage| send(stage, TEST),
@@ -264,8 +265,9 @@ fn a_receiver_dies_anywhere_and_the_next_is_served() {
         let survivor =
             || RefMut::map(survivor.borrow_mut(), |one| one.as_mut().expect("it survives"));
         for phase in 0..PHASES {
-            let own = [1, 2].contains(&phase).then_some(Points::Every(17));
-            for points in [Points::AnySystemCalls].into_iter().chain(own) {
+            let own = [1, 2].contains(&phase).then_some(Points::Every(31));
+            let stores = own.is_some().then_some(Points::SharedStores);
+            for points in [Points::AnySystemCalls].into_iter().chain(stores).chain(own) {
                 Killing::of(TEST).case(index * PHASES + phase).sweep(
                     points,
                     |stage| receive(stage, TEST),

@@ -24,12 +24,12 @@ use super::{RETURNED, hand_over, own, take_over};
 
 const NAME: &str = "topic";
 /// Longer than what lies in a record.
-const LARGE_BYTES: usize = 5_000;
+const LARGE_BYTES: usize = 300;
 /// Calls of a child; it dies in one of them.
 const PHASES: u64 = 5;
 
 fn options() -> PublishOptions {
-    PublishOptions { slots: 8, subscribers_max: 8, slab_bytes_max: 1 << 16, ..Default::default() }
+    PublishOptions { slots: 8, subscribers_max: 8, slab_bytes_max: 1 << 14, ..Default::default() }
 }
 
 /// Every third payload is large.
@@ -175,7 +175,14 @@ impl Subscribing {
             let listed = participant.list();
             listed.is_ok_and(|listed| listed.len() == 1 && listed[0].sources == 0)
         })?;
-        wait_until("its log and its slab are let go", || held(&PUBLISHERS_OWN) == 0)
+        // A subscriber lets go of who has left when it looks for messages.
+        let begun = Instant::now();
+        while held(&PUBLISHERS_OWN) > 0 {
+            check(begun.elapsed() < WATCHDOG / 2, || "its log or slab is still held".to_owned())?;
+            let late = self.subscriber.try_receive();
+            check(!matches!(late, Ok(Some(_))), || format!("came too late: {late:?}"))?;
+        }
+        Ok(())
     }
 }
 
@@ -189,11 +196,12 @@ fn a_publisher_dies_anywhere() {
         // Only what publishes writes what another one sees, by instructions of its own. The log is
         // that of `broadcast.rs`, which dies at every instruction.
         let own = match case {
-            2 => Some(Points::Every(7)),
-            3 => Some(Points::Every(101)),
+            2 => Some(Points::Every(31)),
+            3 => Some(Points::Every(401)),
             _ => None,
         };
-        for points in [Points::AnySystemCalls].into_iter().chain(own) {
+        let stores = own.is_some().then_some(Points::SharedStores);
+        for points in [Points::AnySystemCalls].into_iter().chain(stores).chain(own) {
             Killing::of(TEST).case(case).sweep(
                 points,
                 |stage| publish(stage, TEST),
@@ -280,10 +288,10 @@ impl Publishing {
         Ok(())
     }
 
-    /// The publisher goes on, three laps and as many large messages as would take the whole slab
-    /// twice: neither the log's room nor a chunk went with the dead.
+    /// The publisher goes on for six laps and more, with large messages among them. The slab has
+    /// fewer chunks than there are deaths: it would be exhausted if the dead kept theirs.
     fn judge(&mut self) -> Verdict {
-        self.publish_on(24 + 3 * 2 * (1 << 16) / LARGE_BYTES as u64)?;
+        self.publish_on(54)?;
         // A publisher lets go of who has left when it publishes.
         let begun = Instant::now();
         while held(&SUBSCRIBERS_OWN) != self.own_groups {
@@ -305,9 +313,10 @@ fn a_subscriber_dies_anywhere() {
     let path = survivor.as_ref().map(|survivor| survivor.folder.path().join("exchange"));
     let survivor = std::cell::RefCell::new(survivor);
     for (case, points) in (0..PHASES).flat_map(|case| {
-        // What a subscriber writes it writes when it looks for messages.
-        let own = [2, 3].contains(&case).then_some(Points::Every(23));
-        [Points::AnySystemCalls].into_iter().chain(own).map(move |points| (case, points))
+        let own = [2, 3].contains(&case).then_some(Points::Every(31));
+        let stores = own.is_some().then_some(Points::SharedStores);
+        let all = [Points::AnySystemCalls].into_iter().chain(stores).chain(own);
+        all.map(move |points| (case, points))
     }) {
         Killing::of(TEST).case(case).sweep(
             points,

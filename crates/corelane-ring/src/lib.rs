@@ -20,7 +20,8 @@
 //! - Many producers: `fan_in`, unless messages of different producers must keep the order in which
 //!   they were sent: then `mpsc`. Many consumers that share the work: `sharing` for plain data,
 //!   else `mpmc`. With more threads than cores `fan_in` and `sharing` are the ones.
-//! - The same message for many: `broadcast`; one write serves all of them.
+//! - The same message for many: `broadcast`; one write serves all of them. Large payloads lie
+//!   beside it, in memory that is used again by the handshake of [`holds`].
 //!
 //! `latency`, `throughput` and `broadcast` run over words and bytes that somebody else provides
 //! (the [`storage`] traits): on the heap, in shared memory, or under the loom model checker.
@@ -47,12 +48,13 @@
 //! | P1 to C2 | [`latency`] |
 //! | P3 to C6 | [`spsc`] |
 //! | P10 to C13 | [`throughput`] |
-//! | P20 to C27 | [`broadcast`] |
+//! | P20 to C28 | [`broadcast`] |
 //! | P31 to C34 | `turns.rs`, for [`mpsc`] and [`mpmc`] |
 //! | P41 to C43 | [`fan_in`] |
 //! | P51 to C57 | [`sharing`] |
 //! | E1 to E6 | [`wait`], for every typed ring |
 //! | B1, S1, S2 | [`bell`], beside [`latency`] |
+//! | H1 to H5 | [`holds`], beside [`broadcast`] |
 //!
 //! # Invariants
 //!
@@ -85,6 +87,7 @@ pub mod bell;
 pub mod broadcast;
 mod error;
 pub mod fan_in;
+pub mod holds;
 pub mod latency;
 mod line;
 pub mod mpmc;

@@ -116,9 +116,13 @@ mod subscriber;
 mod typed;
 
 #[cfg(all(test, loom))]
+mod loom_arrivals;
+#[cfg(all(test, loom))]
 mod loom_models;
 #[cfg(all(test, not(loom)))]
 mod tests;
+#[cfg(all(test, not(loom)))]
+mod tests_arrivals;
 #[cfg(all(test, not(loom)))]
 mod tests_waiting;
 #[cfg(all(test, not(loom)))]

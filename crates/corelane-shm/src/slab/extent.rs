@@ -10,7 +10,8 @@
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::sync::atomic::{Ordering, fence};
+
+use corelane_ring::holds::{self, Place};
 
 use super::{CHUNKS_MAX, ChunkRef, ExtentShape, ShapeError};
 use crate::slab::class::CHUNK_BYTES_MIN;
@@ -97,7 +98,7 @@ impl OwnExtent {
     /// Makes every reference to the chunk an old one. What is read of it from here on is found to
     /// be so (SL-2).
     pub(super) fn retire(&self, index: usize) {
-        self.words().store_relaxed(index, self.generation(index) + 1);
+        holds::retire(self.words(), index);
     }
 
     /// The bytes of a chunk, to be read.
@@ -153,17 +154,16 @@ impl PeerExtent {
         self.shape
     }
 
-    /// Whether the chunk still has the generation that `reference` was made with.
-    pub(super) fn is_current(&self, reference: ChunkRef) -> bool {
-        self.words.load_relaxed(reference.index as usize) == reference.generation
+    /// The chunk's generation word, and what `reference` says that it was.
+    pub(super) fn place(&self, reference: ChunkRef) -> Place<'_, WordsRo> {
+        let ChunkRef { index, generation, .. } = reference;
+        Place { generations: &self.words, index: index as usize, generation }
     }
 
     /// Copies the chunk's first bytes; false when they were reused meanwhile (SL-2).
     pub(super) fn copy(&self, reference: ChunkRef, out: &mut [u8]) -> bool {
         self.words.copy_bytes(self.shape.chunk_start(reference.index as usize), out);
-        // SL-2: pairs with the release fence of the owner after it retired the generation.
-        fence(Ordering::Acquire);
-        self.is_current(reference)
+        holds::is_intact(&self.place(reference))
     }
 
     /// The chunk's first bytes, in place.

@@ -4,8 +4,9 @@ use std::fmt;
 use std::ops::Deref;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering, fence};
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use corelane_ring::holds;
 use thiserror::Error;
 
 use super::extent::PeerExtent;
@@ -165,8 +166,12 @@ impl Holds {
 
 impl HoldWords {
     fn give_back(&self, slot: usize) {
-        // What was read under the hold was read before the owner sees it gone.
-        self.words.store_release(slot, 0);
+        holds::give_back(&self.words, slot);
+        self.free(slot);
+    }
+
+    /// The word is another one's to use.
+    fn free(&self, slot: usize) {
         self.free.fetch_or(1 << slot, Ordering::Release);
     }
 }
@@ -273,11 +278,9 @@ impl SlabReader {
     pub fn hold(&self, reference: ChunkRef, holds: &Holds, _: Trusted) -> Result<Held, ReadError> {
         let (extent, length) = self.find(reference)?;
         let slot = holds.claim().ok_or(ReadError::NoHold { max: holds.count() })?;
-        holds.shared.words.store_relaxed(slot, reference.place() + 1);
-        // SL-3: pairs with the fence of the owner between the generation and its look at holds.
-        fence(Ordering::SeqCst);
-        if !extent.is_current(reference) {
-            holds.shared.give_back(slot);
+        // SL-3: it is in force when this says so.
+        if !holds::take(&holds.shared.words, slot, reference.mark(), &extent.place(reference)) {
+            holds.shared.free(slot);
             return Err(ReadError::Overrun);
         }
         let (extent, holds) = (extent.clone(), Arc::clone(&holds.shared));

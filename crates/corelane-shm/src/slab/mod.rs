@@ -80,6 +80,11 @@ impl ChunkRef {
     fn place(&self) -> u64 {
         (self.extent as u64) << 32 | self.index as u64
     }
+
+    /// What a reader marks while it holds the chunk; never zero.
+    fn mark(&self) -> u64 {
+        self.place() + 1
+    }
 }
 
 /// Size of an extent, as its owner tells it.

@@ -4,9 +4,9 @@ use std::collections::{HashSet, VecDeque};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::os::fd::BorrowedFd;
-use std::sync::atomic::{Ordering, fence};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use corelane_ring::holds;
 use thiserror::Error;
 
 use super::class::{CLASSES, chunk_bytes, class_of};
@@ -248,19 +248,16 @@ impl Slab {
         if class.held.is_empty() {
             return;
         }
-        // SL-3: pairs with the reader's fence between its hold and its look at the generation;
-        // SL-2: whoever reads what is written after this sees the new generation.
-        fence(Ordering::SeqCst);
+        // SL-3: a reader's hold is seen here, or the reader sees the new generation; SL-2: whoever
+        // reads what is written after this sees the new generation.
         let mut held = HashSet::new();
-        for words in holders {
-            held.extend((0..words.len()).map(|index| words.load_relaxed(index)));
-        }
-        // What was read under a hold that is gone was read before the chunk is written again.
-        fence(Ordering::Acquire);
+        holds::note_marks(holders, |mark| {
+            held.insert(mark);
+        });
         let Class { held: waiting, free, .. } = class;
         waiting.retain(|&(extent, index)| {
-            let place = ChunkRef { extent, index, length: 0, generation: 0 }.place();
-            let is_held = held.contains(&(place + 1));
+            let reference = ChunkRef { extent, index, length: 0, generation: 0 };
+            let is_held = held.contains(&reference.mark());
             if !is_held {
                 free.push((extent, index));
             }

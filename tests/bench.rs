@@ -94,6 +94,59 @@ fn compare_shows_the_ratio_to_the_best_rival() {
     }
 }
 
+#[test]
+fn rows_across_processes_stand_beside_one_process() {
+    let _machine = machine();
+    let place = Place::new();
+    let ended = run(&place, &format!("processes --json --payload 64 {SHORT}"));
+    place.assert_empty();
+    // Ends that share a busy core may find their message without sleeping, which is refused.
+    if ended.code() == 4 {
+        assert!(ended.stderr.contains("did not sleep"), "{}", ended.stderr);
+        return;
+    }
+    let document = document(&ended, 0);
+    assert_eq!(ended.stderr, "");
+    let has = |workload: &str, peer: &str, processes: u64| {
+        let is_it = |row: &&Value| row["workload"] == workload && row["peer"] == peer;
+        let mut rows = rows(&document).iter().filter(is_it);
+        assert!(rows.any(|row| row["processes"] == processes), "{workload} {peer} {processes}");
+    };
+    for processes in [1, 2] {
+        has("latency", "corelane latency", processes);
+        has("throughput", "corelane broadcast", processes);
+    }
+    has("throughput", "unix seqpacket", 2);
+    has("wakeup", "eventfd", 2);
+    has("fanout", "corelane broadcast", 11);
+    assert!(rows(&document).iter().all(|row| row["processes"].as_u64() > Some(0)), "{document}");
+}
+
+#[test]
+fn ends_die_with_the_measuring_process() {
+    let _machine = machine();
+    let place = Place::new();
+    let bench = start(&place, "processes --json --payload 64 --passes 1000 --allow-noise");
+    bench.wait_until("an end", || {
+        bench.descendants().into_iter().find(|process| process.command.contains("bench-end"))
+    });
+    bench.signal(Signal::KILL);
+    // It waits for the ends too, which have the same stderr.
+    assert_eq!(bench.wait().code(), 137);
+    assert_eq!(place.processes(), []);
+}
+
+#[test]
+fn the_command_of_an_end_is_for_the_bench_alone() {
+    let _machine = machine();
+    let place = Place::new();
+    let mut command = place.command(env!("CARGO_BIN_EXE_corelane"));
+    command.arg("bench-end").stdin(std::process::Stdio::null());
+    let ended = place.start(command, Output::Pipes).wait();
+    assert_eq!((ended.code(), ended.stdout.as_str()), (1, ""), "{}", ended.stderr);
+    assert!(ended.stderr.contains("started by `corelane bench` itself"), "{}", ended.stderr);
+}
+
 /// The file of a baseline.
 fn kept(place: &Place, name: &str) -> PathBuf {
     place.runtime_folder().join(format!("state/corelane/bench/{name}.json"))

@@ -3,7 +3,7 @@
 //! A bar is judged by passes whose two CPUs have a cache in common. Two figures whose intervals
 //! overlap are told apart by their medians all the same, and the overlap is said.
 
-use corelane_bench::{BulkPeer, HandOver, Label, Mode, Placement, Report, Row, Workload};
+use corelane_bench::{BulkPeer, HandOver, Label, Mode, Placement, Report, Row, RowKey, Workload};
 
 use crate::rivals::is_ours;
 
@@ -95,8 +95,11 @@ pub(crate) fn is_baseline(peer: &str) -> bool {
 /// The bars of a row: what to compare with, and the ratio that must be reached.
 fn bars<'a>(report: &'a Report, row: &Row) -> Vec<(Against<'a>, f64)> {
     let key = &row.key;
-    if key.placement != Placement::Pinned {
+    if key.placement != Placement::Pinned || key.processes == 1 {
         return Vec::new();
+    }
+    if key.processes > 1 {
+        return bars_across(report, row);
     }
     let rival = best_rival(report, row).map(Against::Row);
     let same = |peer: &'static str| {
@@ -132,11 +135,39 @@ fn bars<'a>(report: &'a Report, row: &Row) -> Vec<(Against<'a>, f64)> {
     }
 }
 
+/// The bars of a row whose ends lie in different processes.
+fn bars_across<'a>(report: &'a Report, row: &Row) -> Vec<(Against<'a>, f64)> {
+    let rivals = report.rows.iter().filter(|other| other.is_rival_of(row));
+    let of = |peer: &'static str, bar: f64| {
+        let rows = rivals.clone().filter(move |other| other.key.peer.contains(peer));
+        rows.map(move |row| (Against::Row(row), bar)).collect::<Vec<_>>()
+    };
+    let within = RowKey { processes: 1, ..row.key.clone() };
+    let is_within = |other: &&Row| other.key == within && other.metric == row.metric;
+    let within = report.rows.iter().find(is_within).map(|within| (Against::Row(within), 0.9));
+    let best = best_rival(report, row).map(|rival| (Against::Row(rival), 1.0));
+    let both = within.into_iter().chain(best);
+    match (row.key.workload, row.metric.as_str()) {
+        (Workload::Latency, "round_trip") => both.collect(),
+        (Workload::Throughput, _) => {
+            both.chain(of("iceoryx2", 10.0)).chain(of("aeron", 5.0)).collect()
+        }
+        (Workload::Fanout, _) => both.chain(of("iceoryx2", 10.0)).collect(),
+        (Workload::Wakeup, "p50") => ["iceoryx2", "eventfd", "pipe", "unix"]
+            .into_iter()
+            .flat_map(|peer| of(peer, 1.0))
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
 fn judged<'a>(report: &Report, ours: &'a Row, against: &Against<'_>, bar: f64) -> Judged<'a> {
     let (ratio, overlaps, name, other) = match against {
         Against::Row(other) => {
             let overlaps = ours.low <= other.high && other.low <= ours.high;
-            (ours.ratio_to(other), overlaps, other.key.peer.clone(), other.median)
+            let across = if other.key.processes == 1 { ", one process" } else { "" };
+            let name = format!("{}{across}", other.key.peer);
+            (ours.ratio_to(other), overlaps, name, other.median)
         }
         Against::Bound(bound, what) => {
             (bound / ours.median, ours.low <= *bound, (*what).to_owned(), *bound)
@@ -191,6 +222,31 @@ mod tests {
         report.rows[5].low = 100.0;
         report.rows[5].high = 130.0;
         assert_eq!(judge(&report)[2].verdict, Verdict::MissedWithin);
+    }
+
+    #[test]
+    fn two_processes_are_held_against_one_and_against_the_rivals() {
+        let mut report = sample::report();
+        let ours = report.rows[0].clone();
+        let row = |peer: &str, processes, median: f64| {
+            let key = RowKey { peer: peer.to_owned(), processes, ..ours.key.clone() };
+            Row { key, median, low: median * 0.99, high: median * 1.01, ..ours.clone() }
+        };
+        report.rows = vec![
+            row("corelane ring", 2, 50.0),
+            row("corelane ring", 1, 54.0),
+            row("iceoryx2", 2, 5.5),
+            row("aeron", 2, 8.0),
+        ];
+        let expected = [
+            ("corelane ring, one process", 0.93, Verdict::Held),
+            ("aeron", 6.25, Verdict::Held),
+            ("iceoryx2", 9.09, Verdict::Missed),
+            ("aeron", 6.25, Verdict::Held),
+        ];
+        let expected =
+            expected.map(|(against, ratio, verdict)| (against.to_owned(), ratio, verdict));
+        assert_eq!(verdicts(&report), expected);
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! Measures Corelane's rings and their rivals interleaved in one run.
 //!
 //! Prints every row with its ratio to the best rival, and writes `docs/rivals.md` when asked.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
+mod across;
 mod array_queue;
 mod bars;
 mod bus;
@@ -34,26 +35,36 @@ mod tokio_broadcast;
 mod tokio_mpsc;
 
 use std::{
+    env,
     error::Error,
     fs,
     io::{self, Write as _},
     ops::ControlFlow,
+    os::fd::AsFd,
     path::PathBuf,
     process::ExitCode,
     thread,
 };
 
 use clap::Parser;
-use corelane_bench::{Options, Placement, Report, Step, Suite, Workload, duels, table};
+use corelane_bench::{
+    Options, Placement, Report, Step, Suite, Workload, duels,
+    process::{EndCommand, play_end},
+    table, within_one_process,
+};
+use corelane_shm::fdpass::Channel;
 
 use crate::{bars::Verdict, rivals::Cast};
 
 /// Ours and the rivals, interleaved in one run.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// Workloads: throughput, latency, bulk, fanout, wakeup; all without it
+    /// Workloads: throughput, latency, bulk, fanout, wakeup; all without any workload at all
     #[arg(value_delimiter = ',', value_parser = workload)]
     workloads: Vec<Workload>,
+    /// The same with ends in processes of their own; all without any workload at all
+    #[arg(long, value_delimiter = ',', value_parser = workload)]
+    across: Vec<Workload>,
     /// Only queues whose name contains one of these
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
@@ -86,14 +97,25 @@ struct Arguments {
     date: String,
 }
 
+/// The hidden command that starts the process of an end.
+const END: &str = "bench-end";
+
 fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
+    let is_end = env::args_os().nth(1).is_some_and(|argument| argument == END);
+    let outcome = if is_end { play() } else { run(&Arguments::parse()) };
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
             ExitCode::FAILURE
         }
     }
+}
+
+/// Plays the end that another process of this program asks for.
+fn play() -> Result<(), Box<dyn Error>> {
+    let stdin = io::stdin().as_fd().try_clone_to_owned()?;
+    Ok(play_end(&across::cast(), &Channel::from(stdin))?)
 }
 
 fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
@@ -110,6 +132,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         return Ok(());
     }
     writeln!(out, "{}", table::draw(&report))?;
+    writeln!(out, "{}", table::draw_within(&within_one_process(&report)))?;
     writeln!(out, "{}", table::draw_duels(&duels(&report, rivals::is_ours)))?;
     let judged = bars::judge(&report);
     let missed = [Verdict::Missed, Verdict::MissedWithin];
@@ -120,9 +143,10 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
 
 fn measure(arguments: &Arguments) -> Result<Report, Box<dyn Error>> {
     let mut suite = Suite::new(options(arguments))?;
+    let program = env::current_exe()?;
     // A rival that stands still now and then must not cost all others their rows.
     suite.pardon_stalls(|row| !row.peer.starts_with("corelane"));
-    Cast { suite: &mut suite, only: &arguments.only }.add_all();
+    Cast { suite: &mut suite, only: &arguments.only }.add_all(EndCommand::new(program, [END]));
     let mut shown = usize::MAX;
     let report = suite.run(&mut |step: &Step<'_>| {
         let percent = 100 * step.done / step.total;
@@ -139,12 +163,13 @@ fn measure(arguments: &Arguments) -> Result<Report, Box<dyn Error>> {
 }
 
 fn options(arguments: &Arguments) -> Options {
-    let workloads = match arguments.workloads.is_empty() {
-        true => ALL.to_vec(),
-        false => arguments.workloads.clone(),
+    let (workloads, across) = match (arguments.workloads.as_slice(), arguments.across.as_slice()) {
+        ([], []) => (ALL.to_vec(), ALL.to_vec()),
+        (workloads, across) => (workloads.to_vec(), across.to_vec()),
     };
     let cpus = thread::available_parallelism().map_or(1, usize::from);
     let mut options = Options::for_cpus(workloads, cpus);
+    options.across_processes = across;
     options.payloads = arguments.payloads.clone();
     options.passes = arguments.passes;
     options.pass_ms = arguments.pass_ms;

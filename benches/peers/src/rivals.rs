@@ -5,10 +5,12 @@ use corelane_bench::{
     ours::{
         Broadcast, FanIn, Mpmc, Mpsc, Sharing, Spsc, SpscEventFd, SpscFutex, Throughput, WordRing,
     },
+    process::EndCommand,
     standard::{EventFd, Parking, Pipe, SeqPacket, StdEach, UnixPair},
 };
 
 use crate::{
+    across,
     array_queue::CrossbeamArrayQueue,
     bus::BusPeer,
     concurrent_queue::Concurrent,
@@ -48,7 +50,7 @@ pub(crate) struct Cast<'a> {
 
 impl Cast<'_> {
     /// Adds everybody who is wanted.
-    pub(crate) fn add_all(&mut self) {
+    pub(crate) fn add_all(&mut self, end: EndCommand) {
         self.add_ours();
         self.bulk::<HandOver>();
         self.fanout::<StdEach>();
@@ -56,6 +58,14 @@ impl Cast<'_> {
         self.add_many_ends();
         self.add_broadcasts();
         self.add_sleeping();
+        self.add_across(&end);
+    }
+
+    /// Those whose ends lie in processes of their own, which `end` starts.
+    fn add_across(&mut self, end: &EndCommand) {
+        let mut cast = across::cast();
+        cast.retain(|name| self.is_wanted(name));
+        self.suite.add_processes(&cast, end);
     }
 
     fn add_ours(&mut self) {
@@ -172,7 +182,7 @@ mod tests {
         let workloads = vec![Workload::Throughput, Workload::Wakeup];
         let mut suite =
             Suite::new(Options::for_cpus(workloads, 2)).expect("the defaults are valid");
-        Cast { suite: &mut suite, only }.add_all();
+        Cast { suite: &mut suite, only }.add_all(EndCommand::new("true".into(), [""; 0]));
         let mut names: Vec<String> = suite.rows().map(|row| row.peer.clone()).collect();
         names.sort();
         names.dedup();

@@ -445,6 +445,7 @@ mod tests {
 
     #[test]
     fn passes_that_others_disturb_do_not_count() {
+        let _children = crate::testing::children();
         let mut suite = short(Workload::Throughput);
         // Long enough that none fits between two turns of the others, though it is calibrated among
         // them and so comes out shorter.

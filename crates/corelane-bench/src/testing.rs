@@ -1,5 +1,7 @@
 //! What the unit tests of this crate share.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use corelane_topology::allowed_cpus;
 
 use crate::{
@@ -10,6 +12,13 @@ use crate::{
     report::{Report, Row, SCHEMA},
     row::{Better, Mode, Placement, RowKey, Workload},
 };
+
+/// Held by every test that has child processes, so that none is taken for another test's, and by
+/// those that judge what the kernel counted for this process.
+pub(crate) fn children() -> MutexGuard<'static, ()> {
+    static CHILDREN: Mutex<()> = Mutex::new(());
+    CHILDREN.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// A pinned stage on the CPUs of this machine.
 pub(crate) fn stage(senders: usize, receivers: usize) -> Stage {

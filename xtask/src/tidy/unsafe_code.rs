@@ -65,8 +65,10 @@ fn forbids(source: &RustSource) -> bool {
 /// Whether the list names a file that is compiled into the crate with this root.
 fn lists_crate(listed: &[(usize, &str)], root: &str) -> bool {
     let folder = root.rsplit_once('/').map_or("", |(folder, _)| folder);
-    let is_free = |path: &str| path.split('/').any(|part| FREE_FOLDERS.contains(&part));
-    listed.iter().any(|(_, path)| path.starts_with(&format!("{folder}/")) && !is_free(path))
+    // A package may itself lie in a folder of that name, as the rivals' one does.
+    let is_free = |rest: &str| rest.split('/').any(|part| FREE_FOLDERS.contains(&part));
+    let mut inside = listed.iter().filter_map(|(_, path)| path.strip_prefix(&format!("{folder}/")));
+    inside.any(|rest| !is_free(rest))
 }
 
 #[cfg(test)]
@@ -106,6 +108,9 @@ mod tests {
         let raw = ("crates/a/src/raw.rs", "//! A.\nunsafe fn b() {}\n");
         assert_eq!(findings(list, &[raw, ("crates/a/src/lib.rs", "//! A.\n")]), [""; 0]);
         assert_eq!(findings(list, &[raw, ("crates/ab/src/lib.rs", "//! A.\n")]).len(), 1);
+        let raw = ("benches/a/src/raw.rs", "//! A.\nunsafe fn b() {}\n");
+        let list = "- `benches/a/src/raw.rs`: why\n";
+        assert_eq!(findings(list, &[raw, ("benches/a/src/main.rs", "//! A.\n")]), [""; 0]);
     }
 
     #[test]

@@ -84,6 +84,8 @@ pub(super) struct Measure {
     span_ns: Option<(u64, u64)>,
     checksum: u64,
     value: f64,
+    /// It kept samples, even if there were none to keep.
+    has_samples: bool,
     voluntary: u64,
     involuntary: u64,
     waited: Duration,
@@ -142,6 +144,7 @@ impl Measure {
             span_ns: part.span.map(|(start, end)| (at.ns_of(start), at.ns_of(end))),
             checksum: part.checksum,
             value: part.value,
+            has_samples: part.histogram.is_some(),
             voluntary: used.voluntary,
             involuntary: used.involuntary,
             waited: used.waited,
@@ -157,7 +160,7 @@ impl Measure {
             samples.iter().for_each(|&(ns, count)| counted.saturating_record_n(ns, count));
             counted
         };
-        let histogram = (!samples.is_empty()).then(|| counted(samples));
+        let histogram = self.has_samples.then(|| counted(samples));
         let part = Part { span, checksum: self.checksum, histogram, value: self.value };
         let Self { voluntary, involuntary, waited, .. } = self;
         (part, ThreadUse { voluntary, involuntary, waited })
@@ -198,7 +201,8 @@ mod tests {
     fn what_an_end_measured_arrives() {
         let end = Instant::now();
         let start = end - Duration::from_micros(250);
-        let part = Part { span: Some((start, end)), checksum: 7, histogram: None, value: 1.5 };
+        let histogram = Some(histogram());
+        let part = Part { span: Some((start, end)), checksum: 7, histogram, value: 1.5 };
         let used = ThreadUse { voluntary: 3, involuntary: 2, waited: Duration::from_nanos(9) };
         let text = serde_json::to_vec(&FromEnd::Done(Measure::new(&part, used))).unwrap();
         let Some(FromEnd::Done(measure)) = read(&text) else { panic!("no such message") };
@@ -207,6 +211,9 @@ mod tests {
         let (from, to) = arrived.span.unwrap();
         assert_eq!((to - from).as_micros(), 250);
         assert_eq!(arrived.histogram.unwrap().len(), 3);
+        // An end may have so few round trips that none is kept.
+        let (none, _) = Measure::new(&part, used).into_part(&[]);
+        assert_eq!(none.histogram.map(|histogram| histogram.len()), Some(0));
         assert!(read::<FromEnd>(b"{}").is_none());
     }
 

@@ -1,13 +1,6 @@
 //! Real second processes: this test binary, started again for every end.
 
-use std::{
-    env, io,
-    ops::ControlFlow,
-    os::fd::AsFd,
-    sync::{Mutex, MutexGuard, PoisonError},
-    thread,
-    time::Duration,
-};
+use std::{env, io, ops::ControlFlow, os::fd::AsFd, thread, time::Duration};
 
 use corelane_shm::fdpass::Channel;
 use rustix::{
@@ -22,15 +15,8 @@ use super::{
 };
 use crate::{
     FanoutMessage, Options, PassError, Report, RunError, Step, Suite, Workload, peer::Receiver,
-    standard::Pipe,
+    standard::Pipe, testing::children,
 };
-
-/// Held by every test that has children, so that none is taken for another test's.
-static CHILDREN: Mutex<()> = Mutex::new(());
-
-fn children() -> MutexGuard<'static, ()> {
-    CHILDREN.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// How an end breaks down.
 const FORGETS: u8 = 0;

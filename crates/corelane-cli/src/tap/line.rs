@@ -5,7 +5,7 @@ use corelane_transport::schema::{Filter, Schema};
 use corelane_transport::topic::Sample;
 use serde_json::json;
 
-use super::{Form, TapError};
+use super::{Form, TapError, schema_of};
 
 /// Makes lines of messages, by their schema once it is known.
 pub(super) struct Lines {
@@ -26,7 +26,7 @@ impl Lines {
     /// Takes the type that the topic has, if anybody has told it.
     pub(super) fn learn(&mut self, tag: Option<&TypeTag>) -> anyhow::Result<()> {
         let Some(tag) = tag else { return Ok(()) };
-        let schema: Schema = serde_json::from_value(tag.schema.clone())?;
+        let schema = schema_of(tag)?;
         if let Some(filter) = &self.filter {
             if schema.size().is_none() {
                 return Err(TapError::NoFields.into());
@@ -56,7 +56,10 @@ impl Lines {
                 let message = match decoded {
                     Some(decoded) => serde_json::from_str(&decoded.to_json())?,
                     None => {
-                        json!({ "text": std::str::from_utf8(bytes).ok(), "hex": hexadecimal(bytes) })
+                        json!({
+                            "text": std::str::from_utf8(bytes).ok(),
+                            "hex": hexadecimal(bytes),
+                        })
                     }
                 };
                 let origin = &sample.origin;

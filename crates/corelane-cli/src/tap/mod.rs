@@ -14,14 +14,14 @@ use std::time::{Duration, Instant};
 use clap::{Args, ValueEnum};
 use corelane_config::TimeSpan;
 use corelane_transport::Participant;
-use corelane_transport::exchange::Listed;
-use corelane_transport::schema::Filter;
+use corelane_transport::exchange::{Listed, TypeTag};
+use corelane_transport::schema::{Filter, Schema};
 use corelane_transport::topic::{BytesSubscriber, ReceiveError, SubscribeOptions};
 
 pub(crate) use error::TapError;
 
 use crate::error::CliError;
-use crate::interrupt::Interrupt;
+use crate::interrupt::{Interrupt, Interrupted};
 use crate::{Exit, terminal};
 use line::Lines;
 
@@ -89,6 +89,11 @@ pub(crate) fn run(args: &TapArgs) -> anyhow::Result<Exit> {
     follow(args, &participant, subscriber, &interrupt)
 }
 
+/// The schema that came with a type.
+fn schema_of(tag: &TypeTag) -> serde_json::Result<Schema> {
+    serde_json::from_value(tag.schema.clone())
+}
+
 /// A line for each topic and lane.
 fn list(names: &[Listed], form: Form) -> String {
     let mut text = String::new();
@@ -97,13 +102,13 @@ fn list(names: &[Listed], form: Form) -> String {
             text += &serde_json::to_string(listed).expect("because a listing has only text keys");
         } else {
             let kind = if listed.is_lane { "lane" } else { "topic" };
-            let of = listed.tag.as_ref().and_then(|tag| tag.schema.get("name")?.as_str());
+            let schema = listed.tag.as_ref().and_then(|tag| schema_of(tag).ok());
             text += &format!(
                 "{kind} {}  sources={} sinks={} of={}",
                 listed.name,
                 listed.sources,
                 listed.sinks,
-                of.unwrap_or("?")
+                schema.as_ref().map_or("?", Schema::name)
             );
         }
         text.push('\n');
@@ -123,12 +128,14 @@ fn follow(
     let mut out = BufWriter::new(io::stdout().lock());
     let end = args.duration.map(|span| Instant::now() + span.duration());
     let mut printed = 0;
-    let result = loop {
+    let exit = loop {
         if let Err(interrupted) = interrupt.check() {
-            break Err(interrupted);
+            // It goes on for ever otherwise: being stopped is its usual end.
+            let Interrupted(signal) = interrupted.downcast()?;
+            break Exit::Signal(signal);
         }
         if args.count == Some(printed) || end.is_some_and(|end| Instant::now() >= end) {
-            break Ok(Exit::Ok);
+            break Exit::Ok;
         }
         if !lines.has_type() {
             let names = participant.list()?;
@@ -152,5 +159,5 @@ fn follow(
     out.flush().map_err(CliError::Stdout)?;
     let (received, missed) = (subscriber.received(), subscriber.missed());
     terminal::tell!("tap: received={received} printed={printed} missed={missed}");
-    result
+    Ok(exit)
 }

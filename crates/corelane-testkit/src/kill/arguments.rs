@@ -9,6 +9,8 @@ use std::str::FromStr;
 pub(super) const CHILD: &str = "kill-child";
 /// In the survivor: begin with this case and this point. Two numbers.
 pub(super) const FROM: &str = "kill-from";
+/// In the survivor: 1 for every instruction where the gate leaves some out.
+pub(super) const ALL: &str = "kill-all";
 /// In the survivor: how many random kills.
 pub(super) const ROUNDS: &str = "kill-rounds";
 /// In the survivor: the seed of the random kills.

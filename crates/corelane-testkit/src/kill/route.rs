@@ -5,7 +5,12 @@
 //! child passed it: a handful of stops instead of thousands. A child that takes another way is led
 //! step by step after all; which way it takes changes nothing about what is judged.
 
-use std::{collections::HashMap, fs};
+use std::{
+    collections::{BTreeSet, HashMap},
+    fs::{self, File},
+    io,
+    os::unix::fs::FileExt,
+};
 
 use nix::unistd::Pid;
 
@@ -58,9 +63,20 @@ struct Route {
 impl Route {
     /// Steps a child from the first mark to the second, and counts; without a route where
     /// breakpoints cannot be set.
-    fn of(victim: &mut Victim) -> Result<(Option<Self>, u64), String> {
+    ///
+    /// With `shared`, the steps that changed it are noted.
+    fn of(
+        victim: &mut Victim,
+        mut shared: Option<&mut Shared>,
+    ) -> Result<(Option<Self>, u64), String> {
         let images = Images::of(victim.pid()).filter(|_| victim.has_breakpoints());
         let (mut steps, mut seen) = (Vec::new(), HashMap::new());
+        let memory = File::open(format!("/proc/{}/mem", victim.pid()));
+        let memory = memory.map_err(|error| format!("the child has no memory: {error}"))?;
+        if let Some(shared) = &mut shared {
+            let found = shared.find(victim.pid(), &memory);
+            found.map_err(|error| format!("the child's memory cannot be read: {error}"))?;
+        }
         for passed in 0.. {
             let address = victim.instruction();
             let place = images.as_ref().zip(address).and_then(|(all, at)| all.place(at));
@@ -69,7 +85,11 @@ impl Route {
                 *count += 1;
                 steps.push((place, *count));
             }
-            if victim.step(Pace::Instruction)? == Reached::End {
+            let reached = match &mut shared {
+                Some(shared) => shared.step(victim, &memory, passed)?,
+                None => victim.step(Pace::Instruction)?,
+            };
+            if reached == Reached::End {
                 let is_whole = steps.len() as u64 == passed + 1;
                 let route = images.filter(|_| is_whole).map(|images| Self { images, steps });
                 return Ok((route, passed));
@@ -102,6 +122,62 @@ impl Route {
     }
 }
 
+/// What a child has mapped to share, as it was at the last look.
+#[derive(Debug, Default)]
+struct Shared {
+    memory: Vec<(u64, Vec<u8>)>,
+    /// Steps after which it was not as before.
+    changes: BTreeSet<u64>,
+}
+
+/// How the processor's instruction for a system call begins.
+const SYSTEM_CALL: [u8; 2] = [0x0f, 0x05];
+
+impl Shared {
+    /// Looks where it is, and takes it as it is.
+    fn find(&mut self, pid: Pid, file: &File) -> io::Result<()> {
+        self.memory.clear();
+        for line in fs::read_to_string(format!("/proc/{pid}/maps"))?.lines() {
+            let mapping = line.split_once(' ').filter(|(_, rest)| rest.starts_with("rw-s"));
+            let Some((start, end)) = mapping.and_then(|(range, _)| range.split_once('-')) else {
+                continue;
+            };
+            let [start, end] = [start, end].map(|text| u64::from_str_radix(text, 16).unwrap_or(0));
+            let mut bytes = vec![0; (end - start) as usize];
+            file.read_exact_at(&mut bytes, start)?;
+            self.memory.push((start, bytes));
+        }
+        Ok(())
+    }
+
+    /// Whether it is different now.
+    fn has_changed(&mut self, file: &File) -> io::Result<bool> {
+        let mut is_changed = false;
+        for (start, known) in &mut self.memory {
+            let mut bytes = vec![0; known.len()];
+            file.read_exact_at(&mut bytes, *start)?;
+            is_changed |= *known != bytes;
+            *known = bytes;
+        }
+        Ok(is_changed)
+    }
+
+    /// Steps once, and notes whether that changed it.
+    fn step(&mut self, victim: &mut Victim, file: &File, passed: u64) -> Result<Reached, String> {
+        let text = |error: io::Error| format!("the child's memory cannot be read: {error}");
+        let mut code = [0; SYSTEM_CALL.len()];
+        file.read_exact_at(&mut code, victim.instruction().unwrap_or(0)).map_err(text)?;
+        let reached = victim.step(Pace::Instruction)?;
+        if code == SYSTEM_CALL {
+            // It may have mapped more, or less.
+            self.find(victim.pid(), file).map_err(text)?;
+        } else if self.has_changed(file).map_err(text)? {
+            self.changes.insert(passed + 1);
+        }
+        Ok(reached)
+    }
+}
+
 /// How a child was led.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Led {
@@ -118,6 +194,8 @@ pub(super) struct Led {
 pub(super) struct Guide {
     /// Whether the next child shows the route.
     explores: bool,
+    /// The points of interest are those after a change of this.
+    shared: Option<Shared>,
     route: Option<Route>,
     /// The last child took another way: the next is led to the same point step by step.
     is_lost: bool,
@@ -126,8 +204,24 @@ pub(super) struct Guide {
 }
 
 impl Guide {
-    pub(super) fn new(explores: bool) -> Self {
-        Self { explores, route: None, is_lost: false, points: None }
+    pub(super) fn new(explores: bool, watches: bool) -> Self {
+        let shared = watches.then(Shared::default);
+        Self { explores, shared, route: None, is_lost: false, points: None }
+    }
+
+    /// The next point, if the one at `goal` is done with and points are `stride` apart.
+    pub(super) fn next(&self, goal: u64, stride: u64) -> u64 {
+        let changes = self.shared.as_ref().filter(|_| self.route.is_some());
+        let next = |shared: &Shared| {
+            let next = shared.changes.range(goal + 1..).next().copied();
+            next.unwrap_or(u64::MAX)
+        };
+        changes.map_or(goal + stride, next)
+    }
+
+    /// How many children are to die, beside the first and those that lose their way.
+    pub(super) fn changes(&self) -> Option<u64> {
+        self.shared.as_ref().map(|shared| shared.changes.len() as u64)
     }
 
     /// How many points there are, once `goal` lies behind the last.
@@ -144,7 +238,7 @@ impl Guide {
         step_by_step: impl FnOnce(&mut Victim) -> Result<u64, String>,
     ) -> Result<Led, String> {
         if std::mem::take(&mut self.explores) {
-            let (route, passed) = Route::of(victim)?;
+            let (route, passed) = Route::of(victim, self.shared.as_mut())?;
             self.points = route.is_some().then_some(passed);
             self.route = route;
             return Ok(Led { passed, is_over: true, is_there: false });

@@ -8,7 +8,7 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity}
 
 use super::{
     Verdict,
-    arguments::{self, CHILD, FROM, ROUNDS, SEED},
+    arguments::{self, ALL, CHILD, FROM, ROUNDS, SEED},
     moment::Moment,
     recovery::Recovery,
     route::Guide,
@@ -26,8 +26,12 @@ const POINTS_MIN: u64 = 20;
 pub enum Points<'a, S> {
     /// After every instruction.
     Instructions,
-    /// After every so many instructions, for operations that take very many.
+    /// After every so many instructions, for operations that take very many; the command line can
+    /// ask for all of them.
     Every(u64),
+    /// After every instruction that changed memory which the child shares. Where the processor has
+    /// no breakpoints, after every instruction.
+    SharedStores,
     /// Before and after every system call.
     SystemCalls,
     /// Before and after every system call of any thread of the child.
@@ -37,11 +41,24 @@ pub enum Points<'a, S> {
     Stores(&'a dyn Fn(&S) -> u64),
 }
 
+impl<S> Points<'_, S> {
+    /// Instructions from one point to the next, if they are counted.
+    fn stride(&self) -> Option<u64> {
+        match self {
+            Self::Instructions | Self::SharedStores => Some(1),
+            Self::Every(_) if arguments::numbers::<1>(ALL) == Some([1]) => Some(1),
+            Self::Every(count) => Some((*count).max(1)),
+            _ => None,
+        }
+    }
+}
+
 impl<S> fmt::Debug for Points<'_, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Instructions => write!(f, "every instruction"),
-            Self::Every(count) => write!(f, "every {count}th instruction"),
+            Self::Every(count) => write!(f, "one instruction of {count}"),
+            Self::SharedStores => write!(f, "every store to shared memory"),
             Self::SystemCalls => write!(f, "every system call"),
             Self::AnySystemCalls => write!(f, "every system call of any thread"),
             Self::Stores(_) => write!(f, "every store"),
@@ -139,8 +156,8 @@ impl<'a> Killing<'a> {
             Ok(Some(covered)) => covered,
             Ok(None) => return,
             Err(fault) => {
-                let line = format!("{}:{}", fault.case, fault.point);
-                panic!("{fault}\nreplay: -- --exact {} {FROM}={line}", self.test);
+                let line = Replay { test: self.test, case: fault.case, point: fault.point };
+                panic!("{fault}\n{line}");
             }
         };
         assert!(found.deaths > 1 && (!is_long || found.points > POINTS_MIN), "{found:?}");
@@ -170,14 +187,17 @@ impl<'a> Killing<'a> {
         }
         let watchdog = Watchdog::new(self.test);
         let _pinned = OneCpu::pin();
-        let mut guide = Guide::new(only.is_none() && matches!(points, Points::Instructions));
+        let stride = points.stride();
+        let watches = matches!(points, Points::SharedStores);
+        let mut guide = Guide::new(only.is_none() && stride.is_some(), watches);
         let (mut deaths, mut goal) = (0, only.map_or(0, |[_, point]| point));
         loop {
             if let Some(points) = guide.is_done(goal) {
-                return Ok(Some(Covered { points, deaths }));
+                return Ok(Some(Covered { points: guide.changes().unwrap_or(points), deaths }));
             }
             let fault = |what| Fault { case: self.case, point: goal, what };
             watchdog.pat(fault(format!("{} hangs", self.test)).to_string());
+            let _told = Replay { test: self.test, case: self.case, point: goal };
             let mut victim = Victim::start(self.test, self.case);
             match victim.trace() {
                 Err(Errno::EPERM) => {
@@ -200,7 +220,9 @@ impl<'a> Killing<'a> {
                 println!("{}: no fault at case={} point={goal}", self.test, self.case);
                 return Ok(None);
             }
-            goal += u64::from(led.is_there);
+            if led.is_there {
+                goal = guide.next(goal, stride.unwrap_or(1));
+            }
         }
     }
 
@@ -224,6 +246,7 @@ impl<'a> Killing<'a> {
         }
         let [rounds] = arguments::numbers(ROUNDS).unwrap_or([rounds]);
         let [seed] = arguments::numbers(SEED).unwrap_or([0x5eed]);
+        println!("{}: {rounds} rounds, seed {seed}", self.test);
         let watchdog = Watchdog::new(self.test);
         let mut recovery = Recovery::new();
         for round in 0..rounds {
@@ -259,6 +282,27 @@ impl<'a> Killing<'a> {
                 child(&stage);
                 stage.end()
             }
+        }
+    }
+}
+
+/// The line that replays a point, told also when a closure of the test panics there.
+struct Replay<'a> {
+    test: &'a str,
+    case: u64,
+    point: u64,
+}
+
+impl fmt::Display for Replay<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "replay: -- --exact {} {FROM}={}:{}", self.test, self.case, self.point)
+    }
+}
+
+impl Drop for Replay<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("{self}");
         }
     }
 }
@@ -301,14 +345,12 @@ fn lead<S>(
         victim.trace_all()?;
     }
     let mut seen = if let Points::Stores(digest) = points { digest(survivor) } else { 0 };
-    let (mut passed, mut steps) = (0, 0);
+    let mut passed = 0;
     while passed < goal {
         if victim.step(pace)? == Reached::End {
             return Ok(passed);
         }
-        steps += 1;
         passed += u64::from(match points {
-            Points::Every(count) => steps % count == 0,
             Points::Stores(digest) => {
                 let now = digest(survivor);
                 std::mem::replace(&mut seen, now) != now

@@ -4,6 +4,7 @@
 //! child counts in a word of its own segment the calls that have returned.
 
 mod broadcast;
+mod lane;
 mod latency;
 mod planted;
 mod port;

@@ -53,8 +53,8 @@ impl RawSubscriber {
             let sleepers = &connection.link.group.as_atomics()[SLEEPERS];
             sleepers.fetch_add(FALLS_ASLEEP, Ordering::Relaxed);
         }
-        // Pairs with the barrier of a publisher between its tail and its look for sleepers; one that
-        // was told to pay for itself needs no other.
+        // Pairs with the barrier of a publisher between its tail and its look for sleepers; one
+        // that was told to pay for itself needs no other.
         if self.hub.is_fenced {
             fence(Ordering::SeqCst)
         } else {

@@ -3,7 +3,7 @@
 //! Nothing crashes, nothing loops for ever, no access leaves a mapping (guard pages lie around
 //! each), bystanders of the same topic lose nothing, and the peer is cut off with a reason or told
 //! so. The gate runs a short form; `CORELANE_HOSTILE_MUTATIONS` makes it a long one
-//! (`ci/soak --hostile`), `CORELANE_HOSTILE_SEED` repeats one. Every field that a peer can write is
+//! (`ci/hostile`), `CORELANE_HOSTILE_SEED` repeats one. Every field that a peer can write is
 //! named and counted (`fields.rs`); docs/security.md says what stops each.
 
 mod fields;

@@ -2,7 +2,7 @@
 //!
 //! Nobody else dies of it, nothing is ever corrupt, and a pair of steady ends loses nothing. The
 //! gate runs a short storm; `CORELANE_STORM_EVENTS` and `CORELANE_STORM_PROCESSES` make it a long
-//! one (`ci/soak --storm`), `CORELANE_STORM_SEED` repeats one.
+//! one (`ci/hostile`), `CORELANE_STORM_SEED` repeats one.
 
 mod member;
 mod steady;

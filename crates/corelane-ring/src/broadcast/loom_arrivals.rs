@@ -29,7 +29,7 @@ struct News {
 
 impl News {
     fn tell(&self, changes: u64) {
-        // Without the fence C28: the joiner's own one, C22, comes behind this and is enough for RB-22.
+        // Without the fence C28: the joiner's own one, C22, comes behind this and is enough.
         self.changes.store(changes, Ordering::Release);
     }
 }

@@ -34,4 +34,9 @@ fn an_extent_that_cannot_be_handed_over_is_told() {
     publisher.publish(b"small").unwrap();
     let sample = subscriber.receive(PATIENCE).unwrap().expect("because it was published");
     assert_eq!(&*sample, b"small");
+    // With descriptors again, large ones go through as well.
+    leave_descriptors(100);
+    publisher.publish(&[2; 5_000]).unwrap();
+    let sample = subscriber.receive(PATIENCE).unwrap().expect("because it was published");
+    assert_eq!(*sample, [2; 5_000]);
 }

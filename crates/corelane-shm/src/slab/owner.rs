@@ -291,6 +291,18 @@ impl Slab {
         Ok(self.extent(number))
     }
 
+    /// Takes back the extent that was added last, with chunks for `bytes`, of which nothing was
+    /// lent yet: no reader could be given it.
+    pub fn undo_growth(&mut self, bytes: usize) {
+        let class = &mut self.classes[class_of(bytes)];
+        let Some(extent) = self.extents.pop() else { return };
+        let number = self.extents.len() as u32;
+        class.free.retain(|(of, _)| *of != number);
+        class.extents -= 1;
+        let ExtentShape { chunk_bytes, chunks } = extent.shape();
+        self.used_bytes -= chunk_bytes * chunks;
+    }
+
     /// All extents, for a reader that comes late.
     pub fn extents(&self) -> impl Iterator<Item = NewExtent<'_>> {
         (0..self.extents.len() as u32).map(|number| self.extent(number))

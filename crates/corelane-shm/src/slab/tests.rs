@@ -122,6 +122,21 @@ fn the_slab_grows_by_need_and_to_its_limit() {
 }
 
 #[test]
+fn an_extent_that_nobody_was_given_is_taken_back() {
+    let mut pair = Pair::new(MIB);
+    pair.publish(&[1; 600]);
+    let before = pair.slab.counts();
+    assert_eq!(pair.slab.grow(600).unwrap().number, 1);
+    pair.slab.undo_growth(600);
+    assert_eq!(pair.slab.counts(), before);
+    let reference = pair.publish(&[2; 9_000]);
+    assert_eq!(reference.extent, 1, "its number is given to the next one");
+    let mut copy = Vec::new();
+    pair.reader.copy_to_vec(reference, &mut copy).unwrap();
+    assert_eq!(copy, [2; 9_000]);
+}
+
+#[test]
 fn what_is_wanted_back_is_a_quarter_oldest_first() {
     let mut pair = Pair::new(MIB);
     assert_eq!(pair.slab.wanted(600), None);

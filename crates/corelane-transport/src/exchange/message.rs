@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 pub const PROTOCOL: u32 = 1;
 /// Longest name of a topic or lane, in bytes.
 pub const NAME_BYTES_MAX: usize = 200;
+/// Most bytes of a type as it is told: with a name it fits a packet, however both are written.
+pub const TAG_BYTES_MAX: usize = 60 << 10;
 
 /// Which end of what something is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -181,6 +183,13 @@ pub enum Refusal {
     /// The exchange has as many ends as it may.
     TooMany {
         /// How many that are.
+        limit: usize,
+    },
+    /// Another end has the same number.
+    Number,
+    /// The schema is too long to be told.
+    Schema {
+        /// Most bytes of a type as it is told.
         limit: usize,
     },
     /// Another reason, of a later version.

@@ -1,8 +1,10 @@
 //! What an exchange decides: who is linked to whom. Pure: it opens no socket.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::message::{Listed, NAME_BYTES_MAX, Refusal, Registration, Role, TypeTag};
+use super::message::{
+    Listed, NAME_BYTES_MAX, Refusal, Registration, Role, TAG_BYTES_MAX, TypeTag, encode,
+};
 
 /// Most ends that one exchange knows.
 pub const ENDS_MAX: usize = 65_536;
@@ -60,7 +62,8 @@ impl Name {
 #[derive(Debug, Default)]
 pub(super) struct State {
     names: BTreeMap<String, Name>,
-    ends: usize,
+    /// Numbers of all ends: peers know an end by its number, so nobody may take another's.
+    numbers: BTreeSet<u64>,
 }
 
 impl State {
@@ -70,8 +73,15 @@ impl State {
         if !(1..=NAME_BYTES_MAX).contains(&asked.name.len()) {
             return refused(Refusal::Name { limit: NAME_BYTES_MAX });
         }
-        if self.ends == ENDS_MAX {
+        if self.numbers.len() == ENDS_MAX {
             return refused(Refusal::TooMany { limit: ENDS_MAX });
+        }
+        if self.numbers.contains(&asked.end) {
+            return refused(Refusal::Number);
+        }
+        // As it will be told, which may take more than as it came.
+        if asked.tag.as_ref().is_some_and(|tag| encode(tag).len() > TAG_BYTES_MAX) {
+            return refused(Refusal::Schema { limit: TAG_BYTES_MAX });
         }
         if let Some(refusal) = self.names.get(&asked.name).and_then(|name| name.refuse(&asked)) {
             return refused(refusal);
@@ -90,7 +100,7 @@ impl State {
         let registered = Action::Registered { to: from, end: asked.end, tag, links: links.len() };
         let actions = std::iter::once(registered).chain(links).collect();
         name.ends.push(End { participant: from, number: asked.end, role: asked.role });
-        self.ends += 1;
+        self.numbers.insert(asked.end);
         actions
     }
 
@@ -109,7 +119,8 @@ impl State {
             name.ends.retain(&is_kept);
             !name.ends.is_empty()
         });
-        self.ends = self.names.values().map(|name| name.ends.len()).sum();
+        let ends = self.names.values().flat_map(|name| &name.ends);
+        self.numbers = ends.map(|end| end.number).collect();
     }
 
     /// What there is, by name.
@@ -199,6 +210,30 @@ mod tests {
     }
 
     #[test]
+    fn nobody_has_the_number_of_another_end() {
+        let mut state = State::default();
+        state.register(1, asked(10, Role::Publisher, "a"));
+        for name in ["a", "b"] {
+            let twice = state.register(2, asked(10, Role::Subscriber, name));
+            assert_eq!(*refusal(&twice), Refusal::Number);
+        }
+        state.gone(1);
+        assert_eq!(links(&state.register(2, asked(10, Role::Subscriber, "a"))), []);
+    }
+
+    #[test]
+    fn a_schema_is_judged_as_it_will_be_told() {
+        let mut state = State::default();
+        // A number that is written with four bytes and told with twelve.
+        let schema = serde_json::from_str(&format!("[{}1]", "1e9,".repeat(10_000))).unwrap();
+        let tag = Some(TypeTag { hash: "x".into(), schema });
+        let long = Registration { tag, ..asked(10, Role::Publisher, "a") };
+        let refused = state.register(1, long);
+        assert_eq!(*refusal(&refused), Refusal::Schema { limit: TAG_BYTES_MAX });
+        assert_eq!(state.list(), []);
+    }
+
+    #[test]
     fn a_name_is_there_as_long_as_it_has_an_end() {
         let mut state = State::default();
         state.register(1, asked(10, Role::Publisher, "a"));
@@ -210,6 +245,6 @@ mod tests {
         state.withdraw(1, 20);
         assert_eq!(state.list().len(), 2, "nobody takes away the end of another");
         state.gone(2);
-        assert_eq!((state.list().len(), state.ends), (1, 1));
+        assert_eq!((state.list().len(), state.numbers.len()), (1, 1));
     }
 }

@@ -232,7 +232,12 @@ impl LaneReceiver {
             None => 0,
         };
         if taken == 0 && self.shared.version.load(Ordering::Acquire) != self.version {
-            return self.drain_next(count, take);
+            let next = self.drain_next(count, take);
+            if let (Err(LaneReceiveError::Corrupt { .. }), Some(current)) = (&next, &self.current) {
+                current.channel.shutdown();
+                self.current = None;
+            }
+            return next;
         }
         self.received += taken as u64;
         Ok(taken)

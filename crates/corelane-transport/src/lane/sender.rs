@@ -96,11 +96,14 @@ impl LocalEnd for Shared {
     fn heard(&self, peer: u64, packet: Packet) -> Verdict {
         let mut inner = self.inner();
         if inner.peer == Some(peer) {
-            let is_joined = decode(&packet.bytes) == Some(ToSource::Joined {});
-            inner.has_joined |= is_joined;
+            match decode(&packet.bytes) {
+                Some(ToSource::Joined {}) => inner.has_joined = true,
+                Some(ToSource::Unknown) => return Verdict::Keep,
+                Some(ToSource::Want(_)) | None => return Verdict::Cut,
+            }
             drop(inner);
             self.publish_change();
-            return if is_joined { Verdict::Keep } else { Verdict::Cut };
+            return Verdict::Keep;
         }
         let stranger = inner.stranger.take();
         drop(inner);

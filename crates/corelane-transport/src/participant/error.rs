@@ -71,7 +71,8 @@ impl ParticipantError {
                 Refusal::Type { .. } => "CL-0446",
                 Refusal::Form { .. } => "CL-0447",
                 Refusal::Taken { .. } => "CL-0448",
-                Refusal::TooMany { .. } | Refusal::Other => "CL-0449",
+                Refusal::TooMany { .. } | Refusal::Number | Refusal::Other => "CL-0449",
+                Refusal::Schema { .. } => "CL-0440",
             },
             Self::Thread(_) => "CL-0450",
         }
@@ -98,6 +99,10 @@ fn explain(refusal: &Refusal, differences: &[String]) -> String {
             format!("it has its one {role:?} already: wait for its end, or use a topic")
         }
         Refusal::TooMany { limit } => format!("the exchange has all {limit} ends: end some"),
+        Refusal::Number => "another end has its number: make it again".into(),
+        Refusal::Schema { limit } => {
+            format!("its schema takes more than {limit} bytes: use fewer or shorter field names")
+        }
         Refusal::Other => "for a reason that this version does not know: update it".into(),
     }
 }

@@ -202,6 +202,10 @@ impl Worker {
     fn link(&self, end: u64, peer: u64, channel: Arc<Channel>) {
         let mut table = self.shared.table();
         let Some(entry) = table.ends.get_mut(&end) else { return };
+        // Nobody takes the place of an end that is linked; whoever tries is closed.
+        if entry.links.contains_key(&peer) {
+            return;
+        }
         entry.links.insert(peer, channel.clone());
         let local = entry.local.clone();
         drop(table);

@@ -279,10 +279,8 @@ impl Hub {
                 let _ = channel.send(&encode(&ToSource::Joined {}), &[], Some(Duration::ZERO));
                 self.publish_change();
             }
-            ToSink::Sorry { reason } => {
-                inner.refusals.push((peer, reason));
-                self.publish_change();
-            }
+            // It says nothing more.
+            ToSink::Sorry { reason } => return Err(reason),
             ToSink::Lane(_) => return Err("it sends on a lane".into()),
             ToSink::Unknown => {}
         }

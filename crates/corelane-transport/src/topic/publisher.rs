@@ -267,7 +267,13 @@ impl RawPublisher {
             }
         }
         match self.slab.grow(bytes) {
-            Ok(extent) => self.roster.announce(&extent).map_err(PublishError::Announce)?,
+            Ok(extent) => {
+                if let Err(error) = self.roster.announce(&extent) {
+                    // Nobody was given it, so nothing may be lent of it.
+                    self.slab.undo_growth(bytes);
+                    return Err(PublishError::Announce(error));
+                }
+            }
             Err(error @ LoanError::Exhausted { .. }) => {
                 self.refused += 1;
                 return Err(error.into());

@@ -2,13 +2,13 @@
 
 use corelane_ring::broadcast::{LogShape, TAIL};
 use corelane_shm::WordsRw;
-use corelane_transport::Participant;
-use corelane_transport::exchange::Role;
 use corelane_transport::exchange::message::{
-    LaneOffer, LogOffer, PROTOCOL, ToSink, ToSource, Want,
+    LaneOffer, LogOffer, PROTOCOL, Registration, ToExchange, ToParticipant, ToSink, ToSource, Want,
 };
+use corelane_transport::exchange::{Refusal, Role};
 use corelane_transport::lane::{LaneKind, LaneOptions, LaneReceiveError, LaneSendError};
-use corelane_transport::topic::{ReceiveError, SubscribeOptions};
+use corelane_transport::topic::{PublishOptions, ReceiveError, SubscribeOptions};
+use corelane_transport::{Participant, ParticipantError};
 
 use crate::stranger::{Link, Stranger, segment};
 use crate::{PATIENCE, folder};
@@ -84,6 +84,15 @@ fn a_receiver_that_writes_what_cannot_be_is_cut_off() {
 
 #[test]
 fn a_sender_that_writes_what_cannot_be_is_cut_off() {
+    for is_later in [false, true] {
+        let told = sender_that_writes_what_cannot_be(is_later);
+        assert!(matches!(told, LaneReceiveError::Corrupt { .. }), "{told}");
+        assert_eq!(told.code(), "CL-0466");
+    }
+}
+
+/// What the receiver is told; the sender's first or second record claims too many bytes.
+fn sender_that_writes_what_cannot_be(is_later: bool) -> LaneReceiveError {
     let (_folder, path) = folder();
     let participant = Participant::open(&path).unwrap();
     let mut receiver = participant.lane_receiver("a", LaneOptions::default()).unwrap();
@@ -95,13 +104,76 @@ fn a_sender_that_writes_what_cannot_be_is_cut_off() {
     link.tell(&ToSink::Lane(offer), &[slots.fd()]);
     link.joined();
     let mut record = Vec::new();
-    slots.words().store_release(LANE_HEADER_WORDS, 8 << 32 | 1);
-    assert!(receiver.receive(&mut record, PATIENCE).unwrap());
-    // The second record claims more bytes than a slot has.
-    slots.words().store_release(LANE_HEADER_WORDS + 8, 57 << 32 | 2);
+    // It is cut off whichever record is the first that cannot be.
+    if is_later {
+        slots.words().store_release(LANE_HEADER_WORDS, 8 << 32 | 1);
+        assert!(receiver.receive(&mut record, PATIENCE).unwrap());
+        slots.words().store_release(LANE_HEADER_WORDS + 8, 57 << 32 | 2);
+    } else {
+        slots.words().store_release(LANE_HEADER_WORDS, 57 << 32 | 1);
+    }
     let told = receiver.receive(&mut record, PATIENCE).unwrap_err();
-    assert!(matches!(told, LaneReceiveError::Corrupt { .. }), "{told}");
-    assert_eq!(told.code(), "CL-0466");
     assert!(link.is_cut());
     assert!(!receiver.try_receive(&mut record).unwrap());
+    told
+}
+
+#[test]
+fn a_publisher_that_turns_away_is_heard_once() {
+    let (_folder, path) = folder();
+    let participant = Participant::open(&path).unwrap();
+    let mut subscriber = participant.subscribe_bytes("a", SubscribeOptions::LOSSY).unwrap();
+    let stranger = Stranger::join(&path);
+    let link = stranger.link(Role::Publisher, "a");
+    link.want();
+    link.tell(&ToSink::Sorry { reason: "go away".into() }, &[]);
+    assert!(link.is_cut());
+    let told = subscriber.receive(PATIENCE).unwrap_err();
+    assert!(matches!(told, ReceiveError::TurnedAway { publisher: 7, .. }), "{told}");
+    assert!(subscriber.try_receive().unwrap().is_none());
+}
+
+#[test]
+fn nobody_takes_the_place_of_another_end() {
+    let (_folder, path) = folder();
+    let participant = Participant::open(&path).unwrap();
+    let mut publisher = participant.publish_bytes("a", &PublishOptions::default()).unwrap();
+    let mut subscriber = participant.subscribe_bytes("a", SubscribeOptions::RELIABLE).unwrap();
+    // A hostile publisher learns the subscriber's number, and brings an end of that number.
+    let first = Stranger::join(&path);
+    let link = first.link(Role::Publisher, "a");
+    let second = Stranger::join(&path);
+    let (role, name) = (Role::Subscriber, "a".into());
+    let twice = Registration { end: link.peer, role, name, tag: None, linked: Vec::new() };
+    second.tell(&ToExchange::Register(twice));
+    let answer = second.hear();
+    let is_refused = matches!(answer, ToParticipant::Refused { refusal: Refusal::Number, .. });
+    assert!(is_refused, "{answer:?}");
+    publisher.publish(b"for it alone").unwrap();
+    // It may look in vain first, because the hostile publisher's link came.
+    let sample = loop {
+        if let Some(sample) = subscriber.receive(PATIENCE).unwrap() {
+            break sample.to_vec();
+        }
+    };
+    assert_eq!(sample, b"for it alone");
+    assert_eq!(publisher.counts().links.cut, 0);
+}
+
+#[test]
+fn a_schema_that_is_too_long_to_be_told_is_refused() {
+    let (_folder, path) = folder();
+    let participant = Participant::open(&path).unwrap();
+    let stranger = Stranger::join(&path);
+    // Each number has four bytes here and thirteen as it would be told.
+    let schema = format!("[{}1]", "1e9,".repeat(6_000));
+    let tag = format!(r#"{{"hash":"x","schema":{schema}}}"#);
+    let asked =
+        format!(r#"{{"type":"register","end":7,"role":"publisher","name":"a","tag":{tag}}}"#);
+    stranger.say(asked.as_bytes());
+    let answer = stranger.hear();
+    let ToParticipant::Refused { refusal, .. } = answer else { panic!("{answer:?}") };
+    let refused = ParticipantError::Refused { name: "a".into(), refusal, differences: Vec::new() };
+    assert_eq!(refused.code(), "CL-0440", "{refused}");
+    assert_eq!(participant.list().unwrap(), []);
 }

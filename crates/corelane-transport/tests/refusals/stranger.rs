@@ -32,6 +32,11 @@ impl Stranger {
         self.channel.send(&encode(message), &[], Some(PATIENCE)).unwrap();
     }
 
+    /// Sends bytes that are no message of this library's making.
+    pub(crate) fn say(&self, packet: &[u8]) {
+        self.channel.send(packet, &[], Some(PATIENCE)).unwrap();
+    }
+
     fn hear_packet(&self) -> (ToParticipant, Vec<OwnedFd>) {
         let Packet { bytes, fds } = self.channel.recv(Some(PATIENCE)).unwrap();
         (decode(&bytes).expect("because the exchange sends messages"), fds)
@@ -48,8 +53,9 @@ impl Stranger {
         self.tell(&ToExchange::Register(end));
         loop {
             let (message, mut fds) = self.hear_packet();
-            if let ToParticipant::Link { .. } = message {
-                return Link { channel: fds.pop().expect("because a link has a socket").into() };
+            if let ToParticipant::Link { peer, .. } = message {
+                let channel = fds.pop().expect("because a link has a socket").into();
+                return Link { channel, peer };
             }
         }
     }
@@ -58,6 +64,8 @@ impl Stranger {
 /// A link to another end.
 pub(crate) struct Link {
     channel: Channel,
+    /// Number of the other end.
+    pub(crate) peer: u64,
 }
 
 impl Link {

@@ -151,12 +151,14 @@ impl RawSubscriber {
     /// Takes in what the participant's thread has for this sibling.
     #[cold]
     fn catch_up(&mut self) -> Result<(), ReceiveError> {
-        self.version = self.hub.version();
+        let version = self.hub.version();
         self.connections.extend(self.hub.take(self.seat));
-        match self.hub.take_refusal() {
-            Some((publisher, reason)) => Err(ReceiveError::TurnedAway { publisher, reason }),
-            None => Ok(()),
+        if let Some((publisher, reason)) = self.hub.take_refusal() {
+            // The version stays behind: there may be another one.
+            return Err(ReceiveError::TurnedAway { publisher, reason });
         }
+        self.version = version;
+        Ok(())
     }
 
     /// The index of a connection with a record, if there is one; each has its turn.

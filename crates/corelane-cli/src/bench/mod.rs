@@ -31,7 +31,9 @@ use args::RunArgs;
 pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<Exit> {
     let run_args = args.run_args();
     let cpus = allowed_cpus().map_err(SuiteError::Cpus)?;
-    let mut suite = match Suite::new(args.options(cpus.len())) {
+    let options = args.options(cpus.len());
+    let is_across_processes = !options.across_processes.is_empty();
+    let mut suite = match Suite::new(options) {
         Ok(suite) => suite,
         Err(SuiteError::Options(error)) => {
             terminal::tell!("{}", codes::line(&error.into()));
@@ -40,7 +42,9 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<Exit> {
         Err(error) => return Err(error.into()),
     };
     peers::add(&mut suite, args.has_rivals());
-    suite.add_processes(&peers::across_processes(), &end::command()?);
+    if is_across_processes {
+        suite.add_processes(&peers::across_processes(), &end::command()?);
+    }
     let before = run_args.baseline.as_ref().map(baseline::load).transpose()?;
     // Looked at first: who cannot write the page need not wait for it. What is there stays until
     // there is a new one.

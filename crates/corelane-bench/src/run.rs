@@ -465,7 +465,8 @@ mod tests {
             outcome.unwrap_err()
         });
         assert!(
-            matches!(error, RunError::Noisy { counted: 0, needed: 2, tried: 6, .. }),
+            // One may find the cores free, as any pass may; two would be enough.
+            matches!(error, RunError::Noisy { counted: 0 | 1, needed: 2, tried: 6, .. }),
             "{error}"
         );
         assert!(error.to_string().ends_with("or repeat with --allow-noise"), "{error}");

@@ -266,6 +266,19 @@ mod tests {
     }
 
     #[test]
+    fn a_position_that_a_publisher_lies_about_is_none_beyond_the_last() {
+        for (word, position) in [
+            (7, 7),
+            (7 | CLOSED, 7),
+            (POSITION_MAX, POSITION_MAX),
+            (POSITION_MAX + 1, POSITION_MAX),
+            (u64::MAX, POSITION_MAX),
+        ] {
+            assert_eq!(LogShape::position(word), position, "{word:#x}");
+        }
+    }
+
+    #[test]
     fn a_verdict_is_told_to_the_owner_that_it_was_made_over() {
         for verdict in [Verdict::Demoted, Verdict::Evicted] {
             let word = verdict.word(7);

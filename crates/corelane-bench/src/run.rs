@@ -449,7 +449,7 @@ mod tests {
         let mut suite = short(Workload::Throughput);
         // Long enough that none fits between two turns of the others, though it is calibrated among
         // them and so comes out shorter.
-        (suite.options.pass_ms, suite.options.is_noise_allowed) = (200, false);
+        (suite.options.pass_ms, suite.options.is_noise_allowed) = (600, false);
         suite.add_queue::<StdChannel>();
         let is_over = AtomicBool::new(false);
         let error = thread::scope(|scope| {
@@ -465,8 +465,7 @@ mod tests {
             outcome.unwrap_err()
         });
         assert!(
-            // One may find the cores free, as any pass may; two would be enough.
-            matches!(error, RunError::Noisy { counted: 0 | 1, needed: 2, tried: 6, .. }),
+            matches!(error, RunError::Noisy { counted: 0, needed: 2, tried: 6, .. }),
             "{error}"
         );
         assert!(error.to_string().ends_with("or repeat with --allow-noise"), "{error}");

@@ -35,6 +35,12 @@ fn nothing_is_there_before_it_is_needed() {
     let folder = tempfile::tempdir().unwrap();
     let participant = Participant::open(&folder.path().join("exchange")).unwrap();
     assert_eq!(own_segments(), BTreeMap::new(), "a participant has no segment");
+    let descriptors = || std::fs::read_dir("/proc/self/fd").unwrap().count();
+    let before = descriptors();
+    let second = Participant::join(participant.path()).unwrap();
+    // Its own three, and the exchange's end of one of them.
+    assert!((before + 3..=before + 4).contains(&descriptors()), "{before} {}", descriptors());
+    drop(second);
 
     // A header page, the words of the log, and 1,024 records of 128 bytes.
     let mut publisher = participant.publish_bytes("a", &PublishOptions::default()).unwrap();

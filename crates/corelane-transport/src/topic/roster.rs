@@ -68,6 +68,13 @@ struct Inner {
     why_cut: Option<String>,
 }
 
+impl Inner {
+    /// Groups that are linked and have joined.
+    fn joined(&self) -> usize {
+        self.members.values().filter(|member| member.has_joined).count()
+    }
+}
+
 /// Everybody who is linked to a publisher.
 #[derive(Debug)]
 pub(crate) struct Roster {
@@ -155,28 +162,17 @@ impl Roster {
 
     /// Waits until `count` links have joined or are over again.
     pub(super) fn wait_for(&self, count: u64, deadline: Instant) -> bool {
-        let mut inner = self.inner();
-        loop {
-            let joined = inner.members.values().filter(|member| member.has_joined).count() as u64;
-            if joined + inner.counts.left >= count {
-                return true;
-            }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return false;
-            }
-            let waited = self.changed.wait_timeout(inner, left);
-            (inner, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        }
+        self.wait_until(deadline, |inner| inner.joined() as u64 + inner.counts.left >= count)
     }
 
     /// Waits until `count` groups are linked and have joined.
     pub(super) fn wait_joined(&self, count: usize, deadline: Instant) -> bool {
+        self.wait_until(deadline, |inner| inner.joined() >= count)
+    }
+
+    fn wait_until(&self, deadline: Instant, is_done: impl Fn(&Inner) -> bool) -> bool {
         let mut inner = self.inner();
-        loop {
-            if inner.members.values().filter(|member| member.has_joined).count() >= count {
-                return true;
-            }
+        while !is_done(&inner) {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return false;
@@ -184,6 +180,7 @@ impl Roster {
             let waited = self.changed.wait_timeout(inner, left);
             (inner, _) = waited.unwrap_or_else(PoisonError::into_inner);
         }
+        true
     }
 
     /// Everybody learns of a change: the publisher at work and the one that sleeps.

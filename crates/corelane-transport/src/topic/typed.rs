@@ -57,16 +57,7 @@ impl<T: Message> Publisher<T> {
         if is_words::<T>() && self.is_plain {
             return self.raw.put_record(cast_slice(std::slice::from_ref(message)));
         }
-        self.publish_any(message)
-    }
-
-    fn publish_any(&mut self, message: &T) -> Result<(), PublishError> {
-        if !self.raw.layout().is_always_loaned() {
-            return self.raw.put_inline(bytes_of(message));
-        }
-        let mut chunk = self.raw.lend(size_of::<T>())?;
-        chunk.copy_from_slice(bytes_of(message));
-        self.raw.put_chunk(chunk).map_err(|(_, error)| error)
+        put_any(&mut self.raw, || *message)
     }
 
     /// Publishes as many of the messages as there is room for, and returns how many. Those that
@@ -103,7 +94,7 @@ impl<T: Message> Publisher<T> {
             return Ok(room);
         }
         for published in 0..room {
-            match self.publish_made(&mut make) {
+            match put_any(&mut self.raw, &mut make) {
                 Ok(()) => {}
                 Err(error) if published == 0 => return Err(error),
                 Err(_) => return Ok(published),
@@ -112,29 +103,12 @@ impl<T: Message> Publisher<T> {
         Ok(room)
     }
 
-    fn publish_made(&mut self, make: &mut impl FnMut() -> T) -> Result<(), PublishError> {
-        if !self.raw.layout().is_always_loaned() {
-            return self.raw.put_inline(bytes_of(&make()));
-        }
-        let mut chunk = self.raw.lend(size_of::<T>())?;
-        chunk.copy_from_slice(bytes_of(&make()));
-        self.raw.put_chunk(chunk).map_err(|(_, error)| error)
-    }
-
     /// Publishes a message, waiting for room until `timeout` has passed. May park.
     ///
     /// # Errors
     /// - [`PublishError::TimedOut`], or what else [`publish`](Self::publish) says.
     pub fn publish_within(&mut self, message: &T, timeout: Duration) -> Result<(), PublishError> {
-        let is_loaned = self.raw.layout().is_always_loaned();
-        self.raw.publish_within(timeout, |raw| {
-            if !is_loaned {
-                return raw.put_inline(bytes_of(message));
-            }
-            let mut chunk = raw.lend(size_of::<T>())?;
-            chunk.copy_from_slice(bytes_of(message));
-            raw.put_chunk(chunk).map_err(|(_, error)| error)
-        })
+        self.raw.publish_within(timeout, |raw| put_any(raw, || *message))
     }
 
     /// Lends a message in the slab, to be written where subscribers will read it; of a type that
@@ -405,6 +379,19 @@ impl<T: Message> Subscriber<T> {
     pub fn missed(&self) -> u64 {
         self.raw.missed()
     }
+}
+
+/// Publishes a message by its layout, made once its place in the slab is sure if it has one there.
+fn put_any<T: Message>(
+    raw: &mut RawPublisher,
+    make: impl FnOnce() -> T,
+) -> Result<(), PublishError> {
+    if !raw.layout().is_always_loaned() {
+        return raw.put_inline(bytes_of(&make()));
+    }
+    let mut chunk = raw.lend(size_of::<T>())?;
+    chunk.copy_from_slice(bytes_of(&make()));
+    raw.put_chunk(chunk).map_err(|(_, error)| error)
 }
 
 /// Copies what there is; the rest stays zero.

@@ -16,7 +16,7 @@
 use crate::sync::spin_loop;
 
 /// Most pause instructions before a look; on current processors well below a microsecond.
-const PAUSES_MAX: u32 = if cfg!(loom) { 1 } else { 16 };
+const PAUSES_MAX: u32 = if cfg!(loom) { 1 } else { 32 };
 /// A look that finds fewer messages than this found little.
 const LITTLE: u64 = 64;
 /// The longest pause did not pay if the look after it finds no more messages than this.
@@ -85,8 +85,8 @@ mod tests {
 
     #[test]
     fn it_doubles_while_looks_find_little() {
-        let finds = [1, 1, 1, LITTLE, LITTLE - 1, 1, 1, NEXT_TO_NOTHING + 1, LITTLE];
-        assert_eq!(pauses_after(&finds), [0, 1, 2, 2, 4, 8, 16, 16, 16]);
+        let finds = [1, 1, 1, LITTLE, LITTLE - 1, 1, 1, 1, NEXT_TO_NOTHING + 1, LITTLE];
+        assert_eq!(pauses_after(&finds), [0, 1, 2, 2, 4, 8, 16, 32, 32, 32]);
     }
 
     #[test]
@@ -97,7 +97,7 @@ mod tests {
     #[test]
     fn single_messages_are_hardly_delayed() {
         let pauses = pauses_after(&[1; 100_000]);
-        assert_eq!(pauses[..8], [0, 1, 2, 4, 8, 16, 0, 0]);
+        assert_eq!(pauses[..9], [0, 1, 2, 4, 8, 16, 32, 0, 0]);
         let attempts = pauses.iter().filter(|&&pauses| pauses == PAUSES_MAX).count();
         assert!((20..40).contains(&attempts), "attempts={attempts}");
     }

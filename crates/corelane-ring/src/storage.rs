@@ -42,6 +42,13 @@ pub trait WriteWords: ReadWords {
     /// Stores a word and publishes everything stored before.
     fn store_release(&self, index: usize, value: u64);
 
+    /// Tells the processor that the word is written soon: its line is fetched meanwhile. Changes
+    /// nothing, and does nothing where there is no such instruction.
+    #[inline(always)]
+    fn write_soon(&self, index: usize) {
+        let _ = index;
+    }
+
     /// Copies `words` to `first` on, each without ordering.
     fn write(&self, first: usize, words: &[u64]) {
         for (offset, &word) in words.iter().enumerate() {

@@ -7,7 +7,7 @@ use std::os::fd::BorrowedFd;
 use std::ptr::{NonNull, null_mut};
 use std::slice;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, mmap_anonymous, munmap};
 use rustix::param::page_size;
@@ -207,6 +207,43 @@ impl RawWords {
         unsafe { slice::from_raw_parts(self.first.as_ptr(), self.len) }
     }
 
+    /// Copies the words from `first` on, each as it was at some moment, in no order.
+    ///
+    /// # Panics
+    ///
+    /// When they reach out of bounds.
+    #[inline(always)]
+    pub(crate) fn read(&self, first: usize, out: &mut [u64]) {
+        let source = &self.atomics()[first..][..out.len()];
+        let (pairs_out, last_out) = out.as_chunks_mut::<2>();
+        let (pairs, last) = source.as_chunks::<2>();
+        for (out, pair) in pairs_out.iter_mut().zip(pairs) {
+            *out = load_pair(pair);
+        }
+        for (out, word) in last_out.iter_mut().zip(last) {
+            *out = word.load(Ordering::Relaxed);
+        }
+    }
+
+    /// Has the processor fetch a word's line to write it.
+    #[inline(always)]
+    pub(crate) fn write_soon(&self, index: usize) {
+        #[cfg(all(target_arch = "x86_64", not(miri)))]
+        if let Some(word) = self.atomics().get(index) {
+            // SAFETY: a hint, which neither faults nor changes anything; processors without it do
+            // nothing. The word is there all the same.
+            unsafe {
+                std::arch::asm!(
+                    "prefetchw [{word}]",
+                    word = in(reg) word,
+                    options(nostack, preserves_flags, readonly)
+                );
+            }
+        }
+        #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+        let _ = index;
+    }
+
     /// Copies the bytes from `first` on, while a peer may write them: what is torn is garbage, and
     /// nothing else happens. Whoever needs to know whether it is looks at a generation afterwards.
     ///
@@ -272,6 +309,33 @@ impl RawWords {
     pub(crate) fn access(&self) -> Access {
         self.mapping.access
     }
+}
+
+/// Two words by one load: what is stored in wide pieces, as a whole record mostly is, can be loaded
+/// in wide pieces at once, where it would have to wait for narrow stores to leave the core.
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+#[inline(always)]
+fn load_pair(pair: &[AtomicU64; 2]) -> [u64; 2] {
+    let words: std::arch::x86_64::__m128i;
+    // SAFETY: the reference says that both words may be read, and the compiler does not look
+    // through the instruction, so that it may not matter to it who writes them meanwhile (SM-4).
+    unsafe {
+        std::arch::asm!(
+            "movdqu {words}, [{pair}]",
+            words = lateout(xmm_reg) words,
+            pair = in(reg) pair,
+            options(nostack, preserves_flags, readonly)
+        );
+    }
+    // SAFETY: both are sixteen bytes, any of which are a value.
+    unsafe { std::mem::transmute::<std::arch::x86_64::__m128i, [u64; 2]>(words) }
+}
+
+/// Two words, each as it was at some moment.
+#[cfg(not(all(target_arch = "x86_64", not(miri))))]
+#[inline(always)]
+fn load_pair([first, second]: &[AtomicU64; 2]) -> [u64; 2] {
+    [first.load(Ordering::Relaxed), second.load(Ordering::Relaxed)]
 }
 
 /// Copies memory that others may write meanwhile, in a way that the compiler does not look through.
@@ -371,6 +435,34 @@ mod tests {
         assert_eq!(permissions(start).as_deref(), Some("r--s"));
         assert_eq!(permissions(start + 3 * page - 1).as_deref(), Some("r--s"));
         assert_eq!(permissions(start + 3 * page).as_deref(), Some("---p"));
+    }
+
+    #[test]
+    fn words_are_read_in_any_number_from_anywhere() {
+        let words = OwnedSegment::create("corelane-test-raw", 9, INFO).unwrap().words().clone();
+        (0..9).for_each(|index| words.store_relaxed(index, index as u64 + 1));
+        for first in 0..9 {
+            for count in 0..=9 - first {
+                let mut out = [0; 9];
+                words.read(first, &mut out[..count]);
+                let expected: [u64; 9] =
+                    std::array::from_fn(
+                        |index| {
+                            if index < count { (first + index) as u64 + 1 } else { 0 }
+                        },
+                    );
+                assert_eq!(out, expected, "{count} from {first}");
+            }
+        }
+        // A hint beyond the words is none.
+        (0..100).for_each(|index| words.write_soon(index));
+    }
+
+    #[test]
+    #[should_panic(expected = "out of range")]
+    fn words_beyond_the_last_are_not_read() {
+        let words = OwnedSegment::create("corelane-test-raw", 9, INFO).unwrap().words().clone();
+        words.read(words.len() - 1, &mut [0; 2]);
     }
 
     #[test]

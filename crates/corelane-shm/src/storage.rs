@@ -59,6 +59,11 @@ impl WriteWords for WordsRw {
         self.store_release(index, value);
     }
 
+    #[inline(always)]
+    fn write_soon(&self, index: usize) {
+        self.write_soon(index);
+    }
+
     #[inline]
     fn write(&self, first: usize, words: &[u64]) {
         self.write(first, words);

@@ -98,10 +98,7 @@ impl WordsRo {
     /// When they reach out of bounds.
     #[inline]
     pub fn read(&self, first: usize, out: &mut [u64]) {
-        let source = &self.raw.atomics()[first..][..out.len()];
-        for (out, word) in out.iter_mut().zip(source) {
-            *out = word.load(Ordering::Relaxed);
-        }
+        self.raw.read(first, out);
     }
 
     /// Copies bytes from byte `first` on, whatever a peer does to them meanwhile: what was torn is
@@ -167,6 +164,12 @@ impl WordsRw {
     #[inline]
     pub fn store_release(&self, index: usize, value: u64) {
         self.as_atomics()[index].store(value, Ordering::Release);
+    }
+
+    /// Has the processor fetch the word's line to write it, if it can; beyond the words, nothing.
+    #[inline(always)]
+    pub(crate) fn write_soon(&self, index: usize) {
+        self.words.raw.write_soon(index);
     }
 
     /// Copies `words` to `first` on, each without ordering.

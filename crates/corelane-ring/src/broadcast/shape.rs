@@ -43,6 +43,7 @@ pub struct LogShape {
     slots: usize,
     record_words: usize,
     subscribers_max: usize,
+    records_first: usize,
 }
 
 /// Why a log cannot be made or joined.
@@ -119,7 +120,8 @@ impl LogShape {
         if subscribers_max > SUBSCRIBERS_MAX {
             return Err(LogError::SubscribersMax(subscribers_max));
         }
-        Ok(Self { slots, record_words, subscribers_max })
+        let records_first = GATES + subscribers_max.next_multiple_of(WORDS_PER_PAIR);
+        Ok(Self { slots, record_words, subscribers_max, records_first })
     }
 
     /// Number of records that the log holds.
@@ -141,7 +143,7 @@ impl LogShape {
 
     /// Words that the publisher's storage must have.
     pub const fn data_words(&self) -> usize {
-        self.records_first() + self.slots * self.record_words
+        self.records_first + self.slots * self.record_words
     }
 
     /// Words that the storage of a group of `count` cursors must have.
@@ -160,14 +162,10 @@ impl LogShape {
         GATES + seat
     }
 
-    const fn records_first(&self) -> usize {
-        GATES + self.subscribers_max.next_multiple_of(WORDS_PER_PAIR)
-    }
-
     /// Index of the first word of the record at `position`.
     #[inline(always)]
     pub(super) const fn record_start(&self, position: u64) -> usize {
-        self.records_first() + (position as usize & (self.slots - 1)) * self.record_words
+        self.records_first + (position as usize & (self.slots - 1)) * self.record_words
     }
 
     /// The position that a publisher wrote, as far as it can be one: positions beyond are not

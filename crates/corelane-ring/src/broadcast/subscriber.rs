@@ -211,6 +211,27 @@ impl<D: ReadWords, C: WriteWords> WordSubscriber<D, C> {
         self.finish()
     }
 
+    /// Records that [`take`](Self::take) can copy one after the other before it is time for
+    /// another look, or to release.
+    #[inline]
+    pub fn run(&self) -> u64 {
+        (self.tail_cached - self.position).min((self.release_at - 1).saturating_sub(self.position))
+    }
+
+    /// Copies the next record of a [`run`](Self::run). False when there is none or the subscriber
+    /// lost its place, and nothing changed: [`try_recv`](Self::try_recv) says why.
+    ///
+    /// # Panics
+    /// When `record` is longer than a record: the caller knows the shape.
+    #[inline(always)]
+    pub fn take(&mut self, record: &mut [u64]) -> bool {
+        assert!(record.len() <= self.shape.record_words(), "record exceeds the slot");
+        self.data.read(self.shape.record_start(self.position), record);
+        let is_taken = self.has_next() && self.is_intact();
+        self.position += u64::from(is_taken);
+        is_taken
+    }
+
     /// Records that are known to be there, after a look if there is none.
     ///
     /// # Errors

@@ -86,3 +86,46 @@ fn a_claim_without_records_does_not_open_a_closed_log() {
     assert!(!reader.is_closed(), "a record opens it");
     assert_eq!(take(&mut reader), Ok(7));
 }
+
+#[test]
+fn a_run_ends_where_a_look_or_a_release_is_due() {
+    let shape = LogShape::new(16, 2, 0).expect("because the shape is valid");
+    let data = HeapWords::new(shape.data_words());
+    let mut publisher: WordPublisher =
+        WordPublisher::new(shape, LagPolicy::Wait, data.clone()).expect("because it fits");
+    let mut reader: WordSubscriber = WordSubscriber::join_lossy(shape, data, Start::Tail).unwrap();
+    let mut record = [9; 2];
+    publish(&mut publisher, 0..2).expect("because there is room");
+    assert_eq!((reader.run(), reader.take(&mut record)), (0, false), "nobody has looked yet");
+    assert_eq!((reader.look(), reader.run()), (Ok(2), 2));
+    for value in 0..2 {
+        assert!(reader.take(&mut record));
+        assert_eq!(record, [value, !value]);
+    }
+    assert_eq!((reader.run(), reader.take(&mut record)), (0, false), "nothing is left");
+
+    // Released every quarter of a lap, by who takes the last record before it.
+    publish(&mut publisher, 2..12).expect("because there is room");
+    assert_eq!((reader.look(), reader.run()), (Ok(10), 1));
+    assert!(reader.take(&mut record));
+    assert_eq!((reader.run(), take(&mut reader), reader.run()), (0, Ok(3), 3));
+    assert_eq!((reader.position(), reader.released()), (4, 4));
+}
+
+#[test]
+fn a_take_that_does_not_count_changes_nothing() {
+    let shape = LogShape::new(4, 2, 0).expect("because the shape is valid");
+    let data = HeapWords::new(shape.data_words());
+    let mut publisher: WordPublisher =
+        WordPublisher::new(shape, LagPolicy::Wait, data.clone()).expect("because it fits");
+    let mut reader: WordSubscriber = WordSubscriber::join_lossy(shape, data, Start::Tail).unwrap();
+    publish(&mut publisher, 0..1).expect("because there is room");
+    assert_eq!(reader.look(), Ok(1));
+    for first in 1..6 {
+        publish(&mut publisher, first..first + 1).expect("because there is room");
+    }
+    assert!(!reader.take(&mut [0; 2]));
+    assert_eq!((reader.position(), reader.missed()), (0, 0));
+    let lagged = take(&mut reader).unwrap_err();
+    assert!(matches!(lagged, TryRecvError::Lagged { missed: 2.. }), "{lagged:?}");
+}

@@ -69,11 +69,12 @@ pub(crate) struct RawPublisher {
     layout: Layout,
     slab: Slab,
     roster: Arc<Roster>,
-    barrier: Barrier,
     members: Vec<Known>,
     members_version: u64,
-    is_fenced: bool,
-    shared_barrier: SharedBarrier,
+    /// Reaches this process if the others ask for it.
+    reached: SharedBarrier,
+    /// What is between a record and the looks for news and for sleepers.
+    barrier: SharedBarrier,
     record: Vec<u64>,
     refused: u64,
     wakes: u64,
@@ -126,12 +127,11 @@ impl RawPublisher {
             data,
             layout,
             slab: Slab::new(options.slab_bytes_max, generation, options.memory),
-            barrier: roster.barrier(),
             roster,
             members: Vec::new(),
             members_version: 0,
-            is_fenced: true,
-            shared_barrier: SharedBarrier::register(),
+            reached: SharedBarrier::register(),
+            barrier: SharedBarrier::FENCED,
             record: vec![0; shape.record_words()],
             refused: 0,
             wakes: 0,
@@ -286,20 +286,14 @@ impl RawPublisher {
     /// Wakes subscribers that sleep. Call it after publishing.
     #[inline(always)]
     fn announce(&mut self) {
+        // Pairs with the barrier of the participant's thread between a change and what it does
+        // next, and with that of a subscriber between its announcement and its last look.
         self.barrier.of_waker();
         if self.roster.version() != self.members_version {
             self.see_members();
+            // What was in force until now may not have been enough for those that came.
+            SharedBarrier::FENCED.of_waker();
         }
-        if !self.members.is_empty() {
-            self.look_for_sleepers();
-        }
-    }
-
-    #[inline]
-    fn look_for_sleepers(&mut self) {
-        // Pairs with the barrier of a subscriber between its announcement and its last look.
-        let barrier = if self.is_fenced { SharedBarrier::FENCED } else { self.shared_barrier };
-        barrier.of_waker();
         let mut has_sleeper = false;
         for member in &mut self.members {
             let word = member.view.group.load_relaxed(SLEEPERS);
@@ -324,7 +318,9 @@ impl RawPublisher {
     fn see_members(&mut self) {
         let (version, members) = self.roster.members();
         self.members_version = version;
-        self.is_fenced = members.iter().any(|member| member.is_fenced);
+        let is_fenced =
+            self.roster.barrier() == Barrier::Full || members.iter().any(|member| member.is_fenced);
+        self.barrier = if is_fenced { SharedBarrier::FENCED } else { self.reached };
         self.members = members.into_iter().map(|view| Known { view, rung_for: 0 }).collect();
     }
 

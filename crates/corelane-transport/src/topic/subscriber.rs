@@ -22,6 +22,9 @@ use super::options::SubscribeOptions;
 use super::publisher::LINK_PATIENCE;
 use super::record::{Body, Parsed};
 
+/// Records that are taken of one publisher before the next one's turn.
+const TURN: u64 = 64;
+
 /// Where a message came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Origin {
@@ -56,6 +59,10 @@ pub(crate) struct RawSubscriber {
     pub(super) options: SubscribeOptions,
     pub(super) connections: Vec<Connection>,
     next: usize,
+    /// Records that are known to be at the connection `at`, and are taken without a look at
+    /// anything else.
+    left: u64,
+    at: usize,
     pub(super) version: u64,
     pub(crate) record: Vec<u64>,
     pub(crate) copied: Vec<u8>,
@@ -101,6 +108,8 @@ impl RawSubscriber {
             options,
             connections: Vec::new(),
             next: 0,
+            left: 0,
+            at: 0,
             version: 0,
             record: Vec::new(),
             copied: Vec::new(),
@@ -121,6 +130,8 @@ impl RawSubscriber {
             options: self.options,
             connections: Vec::new(),
             next: 0,
+            left: 0,
+            at: 0,
             version: 0,
             record: Vec::new(),
             copied: Vec::new(),
@@ -164,6 +175,7 @@ impl RawSubscriber {
     /// The index of a connection with a record, if there is one; each has its turn.
     #[inline]
     fn find(&mut self) -> Result<Option<usize>, ReceiveError> {
+        self.left = 0;
         if self.hub.version() != self.version {
             self.catch_up()?;
         }
@@ -194,6 +206,7 @@ impl RawSubscriber {
     /// What a look or a record that was not there means.
     #[cold]
     fn settle(&mut self, index: usize, error: TryRecvError) -> Result<(), ReceiveError> {
+        self.left = 0;
         let connection = &mut self.connections[index];
         let publisher = connection.link.peer;
         match error {
@@ -216,21 +229,6 @@ impl RawSubscriber {
         Ok(())
     }
 
-    /// Copies a record of the given connection to `record`.
-    #[inline]
-    fn read(&mut self, index: usize, record: &mut [u64]) -> Result<bool, ReceiveError> {
-        let connection = &mut self.connections[index];
-        let released = connection.log.released();
-        match connection.log.try_recv(record) {
-            Ok(()) => {
-                connection.let_go(released);
-                self.received += 1;
-                Ok(true)
-            }
-            Err(error) => self.settle(index, error).map(|()| false),
-        }
-    }
-
     /// Receives records that are nothing but messages of one size, as many as are there, one after
     /// the other into `records`. None as well when the next record has a header: then
     /// [`receive`](Self::receive) it.
@@ -239,9 +237,9 @@ impl RawSubscriber {
         &mut self,
         records: impl Iterator<Item = &'a mut [u64]>,
     ) -> Result<usize, ReceiveError> {
-        let (mut count, mut found) = (0, None);
+        let mut count = 0;
         for record in records {
-            match self.receive_record(&mut found, record) {
+            match self.receive_record(record) {
                 Ok(true) => count += 1,
                 // It is told by the next call: what came before counts.
                 Err(error) if count == 0 => return Err(error),
@@ -259,9 +257,8 @@ impl RawSubscriber {
         record: &mut [u64],
         mut take: impl FnMut(&[u64]),
     ) -> Result<usize, ReceiveError> {
-        let mut found = None;
         for taken in 0..count {
-            match self.receive_record(&mut found, record) {
+            match self.receive_record(record) {
                 Ok(true) => take(record),
                 Err(error) if taken == 0 => return Err(error),
                 Ok(false) | Err(_) => return Ok(taken),
@@ -270,37 +267,42 @@ impl RawSubscriber {
         Ok(count)
     }
 
-    /// Receives one record of the connection that was `found` to have more, or of any.
+    /// Receives one such record.
     #[inline(always)]
-    fn receive_record(
-        &mut self,
-        found: &mut Option<usize>,
-        record: &mut [u64],
-    ) -> Result<bool, ReceiveError> {
-        let index = match *found {
-            Some(index) => index,
-            None => match self.find_plain()? {
-                Some(index) => index,
-                None => return Ok(false),
-            },
-        };
-        let is_read = self.read(index, record)?;
-        *found = self.connections.get(index).and_then(|c| c.log.has_next().then_some(index));
-        Ok(is_read)
+    pub(crate) fn receive_record(&mut self, record: &mut [u64]) -> Result<bool, ReceiveError> {
+        if self.take_record(record) { Ok(true) } else { self.receive_first_record(record) }
     }
 
-    /// As [`find`](Self::find), but for records without a header.
-    #[inline]
-    fn find_plain(&mut self) -> Result<Option<usize>, ReceiveError> {
-        let found = self.find()?;
-        Ok(found.filter(|&index| {
-            let layout = &self.connections[index].link.layout;
-            let is_plain = layout.header_words() == 0 && !layout.is_always_loaned();
-            if !is_plain {
-                self.next = index;
-            }
-            is_plain
-        }))
+    /// Receives one such record, of the publisher whose turn it is, if it is known to be there.
+    #[inline(always)]
+    pub(crate) fn take_record(&mut self, record: &mut [u64]) -> bool {
+        let is_taken = self.left > 0 && self.connections[self.at].log.take(record);
+        if is_taken {
+            self.left -= 1;
+            self.received += 1;
+        }
+        is_taken
+    }
+
+    /// Receives one such record, of the next publisher that has one.
+    #[cold]
+    #[inline(never)]
+    fn receive_first_record(&mut self, record: &mut [u64]) -> Result<bool, ReceiveError> {
+        let Some(index) = self.find()? else { return Ok(false) };
+        let connection = &mut self.connections[index];
+        let layout = &connection.link.layout;
+        if layout.header_words() != 0 || layout.is_always_loaned() {
+            self.next = index;
+            return Ok(false);
+        }
+        let released = connection.log.released();
+        if let Err(error) = connection.log.try_recv(record) {
+            return self.settle(index, error).map(|()| false);
+        }
+        connection.let_go(released);
+        (self.at, self.left) = (index, connection.log.run().min(TURN));
+        self.received += 1;
+        Ok(true)
     }
 
     /// Receives the next message of any topic, if there is one.

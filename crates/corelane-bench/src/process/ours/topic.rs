@@ -58,8 +58,11 @@ impl Sender<FanoutMessage> for TopicSender {
 impl Receiver<FanoutMessage> for TopicReceiver {
     #[inline]
     fn try_recv(&mut self) -> Option<FanoutMessage> {
-        let line = self.0.try_receive().expect("because the publisher is no stranger")?;
-        Some(FanoutMessage::from_words(line.words))
+        let mut line = Line::zeroed();
+        let is_there = self.0.receive_into(&mut line);
+        is_there
+            .expect("because the publisher is no stranger")
+            .then(|| FanoutMessage::from_words(line.words))
     }
 
     #[inline]

@@ -75,6 +75,7 @@ fn code_of_transport(error: &(dyn Error + 'static)) -> Option<&'static str> {
         corelane_shm::slab::LoanError,
         corelane_shm::slab::ReadError,
         corelane_shm::slab::ShapeError,
+        corelane_transport::BellError,
         corelane_transport::LaneShapeError,
         corelane_transport::Malformed,
         corelane_transport::ParticipantError,

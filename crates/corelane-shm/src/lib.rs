@@ -18,10 +18,10 @@
 //!   to punch holes; a peer checks all of it before it maps.
 //! - **SM-3** A peer's mapping is read-only and stays so: it is mapped `PROT_READ`, and
 //!   `FUTURE_WRITE` refuses `mprotect`.
-//! - **SM-4** Mapped memory is accessed as aligned atomic 64-bit words, which may be copied two at a
-//!   time by an instruction that the compiler does not look through; the kernel alone accesses the
-//!   32-bit futex half. Payloads are accessed as bytes: copied in such a way too, or in place where
-//!   SL-1, SL-3 or RB-10 says that nobody writes.
+//! - **SM-4** Mapped memory is accessed as aligned atomic 64-bit words, which may be copied two at
+//!   a time by an instruction that the compiler does not look through; the kernel alone accesses
+//!   the 32-bit futex half. Payloads are accessed as bytes: copied in such a way too, or in place
+//!   where SL-1, SL-3 or RB-10 says that nobody writes.
 //! - **SM-5** What a peer wrote into a header is read once, validated, and the copy is used:
 //!   `pread` copies it before anything is mapped, and words start behind the header.
 //! - **SM-6** A mapping lives as long as any words over it, in the process that made it: words hold

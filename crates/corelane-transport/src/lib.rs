@@ -21,6 +21,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod doorbell;
 mod endpoint;
 mod envelope;
 mod event_count;
@@ -36,6 +37,7 @@ mod wait;
 /// What [`schema`] stands on, for packages that derive `Pod` without a dependency of their own.
 pub use bytemuck;
 
+pub use doorbell::BellError;
 pub use endpoint::{Endpoint, Message, ReceiveError, SendError};
 pub use envelope::{
     AgentId, Envelope, Flags, HEADER_BYTES, HEADER_WORDS, LAYOUT_HASH, LAYOUT_VERSION, Malformed,

@@ -1,4 +1,4 @@
-//! What happens when a publisher has no descriptor left for its slab.
+//! What happens when a process has no descriptor left.
 //!
 //! One test alone in its process, because it takes the process's descriptors away.
 
@@ -43,6 +43,14 @@ fn an_extent_that_cannot_be_handed_over_is_told() {
     receive_until(&mut subscriber, b"small");
     publisher.publish(&[2; 5_000]).unwrap();
     receive_until(&mut subscriber, &[2; 5_000]);
+    // A subscriber that cannot wait by a descriptor says so, and goes on as before.
+    let taken = take_descriptors(200);
+    let refused = subscriber.event_fd().unwrap_err();
+    assert_eq!(refused.code(), "CL-0480", "{refused}");
+    publisher.publish(b"more").unwrap();
+    receive_until(&mut subscriber, b"more");
+    drop(taken);
+    assert!(subscriber.arm().unwrap());
 }
 
 /// Receives up to this payload.

@@ -220,6 +220,12 @@ pub enum ToSource {
     Want(Want),
     /// It gets whatever is published from here on.
     Joined {},
+    /// The bell of one of its seats comes with this, to be rung for it while it listens; without
+    /// one the bell of before is to be rung no more.
+    Bell {
+        /// Which seat of its group; 0 on a lane.
+        seat: usize,
+    },
     /// A message of a later version; skipped.
     #[serde(other)]
     Unknown,

@@ -98,7 +98,7 @@ impl LocalEnd for Shared {
         if inner.peer == Some(peer) {
             match decode(&packet.bytes) {
                 Some(ToSource::Joined {}) => inner.has_joined = true,
-                Some(ToSource::Unknown) => return Verdict::Keep,
+                Some(ToSource::Bell { .. } | ToSource::Unknown) => return Verdict::Keep,
                 Some(ToSource::Want(_)) | None => return Verdict::Cut,
             }
             drop(inner);

@@ -2,10 +2,12 @@
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
+use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use corelane_shm::slab::{Chunk, Held};
 
+use crate::doorbell::BellError;
 use crate::participant::Participant;
 
 use super::error::{PublishError, ReceiveError, TopicError};
@@ -240,6 +242,42 @@ impl BytesSubscriber {
     /// - [`ReceiveError::Sleep`]: the kernel refuses to wait.
     pub fn wait(&mut self, timeout: Duration) -> Result<bool, ReceiveError> {
         self.raw.wait(timeout)
+    }
+
+    /// Receives the next message, waiting for it without a thread. Of a future that is dropped no
+    /// message is lost. Works on any executor.
+    ///
+    /// # Errors
+    /// - [`ReceiveError`]: as for [`try_receive`](Self::try_receive) and [`arm`](Self::arm).
+    pub async fn receive_async(&mut self) -> Result<Sample<'_>, ReceiveError> {
+        loop {
+            if let Some(received) = self.raw.receive()? {
+                return Ok(self.sample(received));
+            }
+            self.raw.ready().await?;
+        }
+    }
+
+    /// A descriptor for an event loop (`poll`, `epoll`, an async runtime). It becomes readable when
+    /// a message may be there, after [`arm`](Self::arm) said that there was none; for reading, it
+    /// is of no use.
+    ///
+    /// # Errors
+    /// - [`BellError`]: the process has no descriptor left.
+    pub fn event_fd(&mut self) -> Result<BorrowedFd<'_>, BellError> {
+        self.raw.event_fd()
+    }
+
+    /// Has [`event_fd`](Self::event_fd) become readable once there is something to receive or to be
+    /// told. False when there is already: receive first, then arm again. Publishers pay with a
+    /// system call for the first message after this, so call it before waiting and not for each
+    /// message.
+    ///
+    /// # Errors
+    /// - [`ReceiveError::Bell`]: the process has no descriptor left.
+    /// - [`ReceiveError::Corrupt`]: a publisher's process does not take what it is told.
+    pub fn arm(&mut self) -> Result<bool, ReceiveError> {
+        self.raw.arm()
     }
 
     /// Another subscriber with a cursor of its own, over the same links: its page and what was

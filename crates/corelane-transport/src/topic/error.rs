@@ -6,6 +6,7 @@ use corelane_shm::futex::FutexError;
 use corelane_shm::slab::{LoanError, ReadError};
 use thiserror::Error;
 
+use crate::doorbell::BellError;
 use crate::participant::ParticipantError;
 
 /// Why a publisher or subscriber could not be made.
@@ -150,6 +151,9 @@ pub enum ReceiveError {
     /// The kernel refuses to wait.
     #[error(transparent)]
     Sleep(#[from] FutexError),
+    /// There is no descriptor to wait by.
+    #[error(transparent)]
+    Bell(#[from] BellError),
 }
 
 impl ReceiveError {
@@ -163,6 +167,7 @@ impl ReceiveError {
             Self::TurnedAway { .. } => "CL-0460",
             Self::Payload(cause) => cause.code(),
             Self::Sleep(cause) => cause.code(),
+            Self::Bell(cause) => cause.code(),
         }
     }
 }

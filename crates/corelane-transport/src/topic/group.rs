@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! word 0     sleepers: times that one fell asleep << 32 | how many sleep now     a line
+//! word 1     how many of those listen to a bell
 //! word 8     the group of the log: joins, cursors of all seats                    lines
 //! then       holds, as many words for each seat
 //! ```
@@ -26,6 +27,8 @@ const LAYOUT_VERSION: u32 = 1;
 const LINE_WORDS: usize = 8;
 /// The word that says who sleeps.
 pub(crate) const SLEEPERS: usize = 0;
+/// The word that says how many of the sleepers wait for a ring.
+pub(crate) const LISTENERS: usize = 1;
 const LOG_GROUP: usize = LINE_WORDS;
 
 /// How many sleep, in the word that says so.

@@ -4,16 +4,17 @@
 //! that nothing that is published after a link is ready escapes a subscriber that is busy.
 
 use std::collections::BTreeMap;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use corelane_ring::broadcast::{LogShape, Seat, Start, WordSubscriber};
-use corelane_shm::fdpass::{Channel, Packet};
+use corelane_shm::fdpass::{Channel, ChannelError, Packet};
 use corelane_shm::slab::{ExtentShape, Holds, SlabReader};
 use corelane_shm::{PeerSegment, SegmentExpect, WordsRo, WordsRw};
 
+use crate::doorbell::Ringer;
 use crate::event_count::EventCount;
 use crate::exchange::message::{LogOffer, PROTOCOL, ToSink, ToSource, Want, decode, encode};
 use crate::participant::{LocalEnd, Verdict};
@@ -26,6 +27,9 @@ use super::record::Layout;
 
 /// Most publishers that one subscriber hears: their tails are slept on together.
 pub const PUBLISHERS_MAX: usize = corelane_shm::futex::WAITERS_MAX - 2;
+
+/// How long a publisher's process may take to take a packet.
+const BELL_PATIENCE: Duration = Duration::from_millis(100);
 
 /// What a link to a publisher brought.
 #[derive(Debug)]
@@ -50,6 +54,12 @@ impl Link {
     /// Ends it: the publisher broke the rules.
     pub(super) fn cut(&self) {
         self.channel.shutdown();
+    }
+
+    /// Gives the publisher the bell of a seat, or has it let the one of before go.
+    pub(super) fn give_bell(&self, seat: usize, bell: Option<OwnedFd>) -> Result<(), ChannelError> {
+        let fds: Vec<_> = bell.iter().map(AsFd::as_fd).collect();
+        self.channel.send(&encode(&ToSource::Bell { seat }), &fds, Some(BELL_PATIENCE))
     }
 
     /// The extents that were handed over so far.
@@ -93,6 +103,8 @@ pub(super) struct Hub {
     inner: Mutex<Inner>,
     version: AtomicU64,
     pub(super) bell: EventCount,
+    /// Of siblings that wait by a descriptor.
+    ringers: Mutex<BTreeMap<usize, Arc<Ringer>>>,
     changed: Condvar,
 }
 
@@ -116,6 +128,7 @@ impl Hub {
             inner: Mutex::default(),
             version: AtomicU64::new(0),
             bell,
+            ringers: Mutex::default(),
             changed: Condvar::new(),
         }
     }
@@ -133,7 +146,17 @@ impl Hub {
     fn publish_change(&self) {
         self.version.fetch_add(1, Ordering::Release);
         self.bell.raise();
+        self.ringers().values().for_each(|ringer| ringer.ring());
         self.changed.notify_all();
+    }
+
+    fn ringers(&self) -> MutexGuard<'_, BTreeMap<usize, Arc<Ringer>>> {
+        self.ringers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whoever has this seat is rung for changes as well.
+    pub(super) fn listen(&self, seat: usize, ringer: Arc<Ringer>) {
+        self.ringers().insert(seat, ringer);
     }
 
     /// Takes a seat for one more sibling; it joins every publisher that is linked.
@@ -147,6 +170,7 @@ impl Hub {
     }
 
     pub(super) fn stand_up(&self, seat: usize) {
+        self.ringers().remove(&seat);
         self.inner().siblings.remove(&seat);
     }
 

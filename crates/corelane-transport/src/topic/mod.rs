@@ -35,6 +35,7 @@ mod connection;
 mod error;
 mod group;
 mod hub;
+mod listening;
 mod options;
 mod publisher;
 mod record;
@@ -137,3 +138,5 @@ impl Participant {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_listening;

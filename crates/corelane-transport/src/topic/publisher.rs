@@ -2,6 +2,7 @@
 //! common.
 
 use std::sync::Arc;
+use std::sync::atomic::{Ordering, fence};
 use std::time::{Duration, Instant};
 
 use corelane_ring::broadcast::{LogShape, PublisherCounts, SPARE, TAIL, WordClaim, WordPublisher};
@@ -17,7 +18,7 @@ use crate::strategy::{Barrier, SharedBarrier};
 use crate::wait::monotonic_ns;
 
 use super::error::{PublishError, TopicError};
-use super::group::{SLEEPERS, sleeping};
+use super::group::{LISTENERS, SLEEPERS, sleeping};
 use super::options::PublishOptions;
 use super::record::Layout;
 use super::roster::{Ear, LinkCounts, MemberView, Roster};
@@ -295,12 +296,9 @@ impl RawPublisher {
             SharedBarrier::FENCED.of_waker();
         }
         let mut has_sleeper = false;
-        for member in &mut self.members {
+        for member in &self.members {
             let word = member.view.group.load_relaxed(SLEEPERS);
-            if sleeping(word) != 0 && word != member.rung_for {
-                member.rung_for = word;
-                has_sleeper = true;
-            }
+            has_sleeper |= sleeping(word) != 0 && word != member.rung_for;
         }
         if has_sleeper {
             self.wake();
@@ -312,6 +310,21 @@ impl RawPublisher {
         self.wakes += 1;
         // The word is mapped and aligned: waking it cannot fail.
         let _ = futex::wake(&self.data, TAIL);
+        // Pairs with the Release of a sleeper that had heard that its bell is known.
+        fence(Ordering::Acquire);
+        if self.roster.version() != self.members_version {
+            self.see_members();
+        }
+        for member in &mut self.members {
+            let word = member.view.group.load_acquire(SLEEPERS);
+            if sleeping(word) == 0 || word == member.rung_for {
+                continue;
+            }
+            member.rung_for = word;
+            if member.view.group.load_relaxed(LISTENERS) != 0 {
+                member.view.bells.values().for_each(|bell| bell.ring());
+            }
+        }
     }
 
     #[cold]

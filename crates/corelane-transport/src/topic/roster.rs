@@ -14,6 +14,7 @@ use corelane_shm::WordsRo;
 use corelane_shm::fdpass::{Channel, Packet};
 use corelane_shm::slab::{ExtentShape, NewExtent};
 
+use crate::doorbell::Ringer;
 use crate::event_count::EventCount;
 use crate::exchange::message::{LogOffer, ToSink, ToSource, Want, decode, encode};
 use crate::participant::{LocalEnd, Verdict};
@@ -37,6 +38,23 @@ pub(super) struct MemberView {
     pub(super) group: WordsRo,
     pub(super) holds: WordsRo,
     pub(super) is_fenced: bool,
+    seats: usize,
+    /// By seat.
+    pub(super) bells: BTreeMap<usize, Arc<Ringer>>,
+}
+
+impl MemberView {
+    /// Takes the bell of a seat, or lets it go, and gives what is to be rung.
+    fn set_bell(&mut self, seat: usize, fds: Vec<OwnedFd>) -> Option<Option<Arc<Ringer>>> {
+        if seat >= self.seats || fds.len() > 1 {
+            return None;
+        }
+        self.bells.remove(&seat);
+        let Some(fd) = fds.into_iter().next() else { return Some(None) };
+        let bell = Arc::new(Ringer::of_peer(fd)?);
+        self.bells.insert(seat, bell.clone());
+        Some(Some(bell))
+    }
 }
 
 /// What was counted about links.
@@ -246,7 +264,13 @@ impl Roster {
             seats = Some(range);
         }
         let first_seat = seats.as_ref().map_or(0, |range| range.start);
-        let view = MemberView { holds: shape.all_holds(&words), group: words, is_fenced };
+        let view = MemberView {
+            holds: shape.all_holds(&words),
+            group: words,
+            is_fenced,
+            seats: shape.seats(),
+            bells: BTreeMap::new(),
+        };
         let member = Member { channel: channel.clone(), seats, view, has_joined: false };
         inner.members.insert(peer, member);
         inner.counts.came += 1;
@@ -298,6 +322,18 @@ impl LocalEnd for Roster {
         if let Some(member) = inner.members.get_mut(&peer) {
             match decode(&packet.bytes) {
                 Some(ToSource::Joined {}) => member.has_joined = true,
+                Some(ToSource::Bell { seat }) => {
+                    let Some(bell) = member.view.set_bell(seat, packet.fds) else {
+                        self.remove(&mut inner, peer, Some("its bell is none"));
+                        return Verdict::Cut;
+                    };
+                    self.publish_change(&inner);
+                    // For what was published before the bell was known.
+                    if let Some(bell) = bell {
+                        bell.ring();
+                    }
+                    return Verdict::Keep;
+                }
                 Some(ToSource::Unknown) => {}
                 Some(ToSource::Want(_)) | None => {
                     self.remove(&mut inner, peer, Some("it spoke out of turn"));

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use corelane_ring::broadcast::TryRecvError;
+use corelane_shm::WordsRw;
 use corelane_shm::slab::{ChunkRef, HOLDS_MAX, Held, ReadError};
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::doorbell::Doorbell;
 use crate::event_count::EventCount;
 use crate::exchange::TypeTag;
 use crate::exchange::message::Role;
@@ -55,7 +57,7 @@ pub(crate) enum Payload {
 pub(crate) struct RawSubscriber {
     pub(super) hub: Arc<Hub>,
     registered: Arc<Registered>,
-    seat: usize,
+    pub(super) seat: usize,
     pub(super) options: SubscribeOptions,
     pub(super) connections: Vec<Connection>,
     next: usize,
@@ -68,6 +70,10 @@ pub(crate) struct RawSubscriber {
     pub(crate) copied: Vec<u8>,
     missed: u64,
     received: u64,
+    /// Made when somebody first waits by a descriptor.
+    pub(super) doorbell: Option<Doorbell>,
+    /// Groups where this subscriber has said that it listens.
+    pub(super) armed: Vec<WordsRw>,
 }
 
 impl RawSubscriber {
@@ -115,6 +121,8 @@ impl RawSubscriber {
             copied: Vec::new(),
             missed: 0,
             received: 0,
+            doorbell: None,
+            armed: Vec::new(),
         };
         Ok((subscriber, tag))
     }
@@ -137,6 +145,8 @@ impl RawSubscriber {
             copied: Vec::new(),
             missed: 0,
             received: 0,
+            doorbell: None,
+            armed: Vec::new(),
         })
     }
 
@@ -159,7 +169,12 @@ impl RawSubscriber {
         self.received
     }
 
-    /// Takes in what the participant's thread has for this sibling.
+    /// Takes in what the participant's thread has for this sibling, if there is something.
+    #[inline]
+    pub(super) fn hear_news(&mut self) -> Result<(), ReceiveError> {
+        if self.hub.version() == self.version { Ok(()) } else { self.catch_up() }
+    }
+
     #[cold]
     fn catch_up(&mut self) -> Result<(), ReceiveError> {
         let version = self.hub.version();
@@ -176,9 +191,7 @@ impl RawSubscriber {
     #[inline]
     fn find(&mut self) -> Result<Option<usize>, ReceiveError> {
         self.left = 0;
-        if self.hub.version() != self.version {
-            self.catch_up()?;
-        }
+        self.hear_news()?;
         for _ in 0..self.connections.len() {
             let index = if self.next < self.connections.len() { self.next } else { 0 };
             self.next = index + 1;
@@ -433,6 +446,7 @@ impl RawSubscriber {
 
 impl Drop for RawSubscriber {
     fn drop(&mut self) {
+        self.stop_listening();
         self.connections.clear();
         self.hub.stand_up(self.seat);
     }

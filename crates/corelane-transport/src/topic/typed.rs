@@ -3,12 +3,14 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
+use std::os::fd::BorrowedFd;
 use std::slice::{from_mut, from_ref};
 use std::time::{Duration, Instant};
 
 use bytemuck::{bytes_of, bytes_of_mut, cast_slice, cast_slice_mut};
 use corelane_shm::slab::{Chunk, Held};
 
+use crate::doorbell::BellError;
 use crate::participant::Participant;
 use crate::schema::Message;
 
@@ -392,6 +394,42 @@ impl<T: Message> Subscriber<T> {
     /// - [`ReceiveError::Sleep`]: the kernel refuses to wait.
     pub fn wait(&mut self, timeout: Duration) -> Result<bool, ReceiveError> {
         self.raw.wait(timeout)
+    }
+
+    /// Receives the next message, waiting for it without a thread. Of a future that is dropped no
+    /// message is lost. Works on any executor.
+    ///
+    /// # Errors
+    /// - [`ReceiveError`]: as for [`try_receive`](Self::try_receive) and [`arm`](Self::arm).
+    pub async fn receive_async(&mut self) -> Result<T, ReceiveError> {
+        loop {
+            if let Some(message) = self.try_receive()? {
+                return Ok(message);
+            }
+            self.raw.ready().await?;
+        }
+    }
+
+    /// A descriptor for an event loop (`poll`, `epoll`, an async runtime). It becomes readable when
+    /// a message may be there, after [`arm`](Self::arm) said that there was none; for reading, it
+    /// is of no use.
+    ///
+    /// # Errors
+    /// - [`BellError`]: the process has no descriptor left.
+    pub fn event_fd(&mut self) -> Result<BorrowedFd<'_>, BellError> {
+        self.raw.event_fd()
+    }
+
+    /// Has [`event_fd`](Self::event_fd) become readable once there is something to receive or to be
+    /// told. False when there is already: receive first, then arm again. Publishers pay with a
+    /// system call for the first message after this, so call it before waiting and not for each
+    /// message.
+    ///
+    /// # Errors
+    /// - [`ReceiveError::Bell`]: the process has no descriptor left.
+    /// - [`ReceiveError::Corrupt`]: a publisher's process does not take what it is told.
+    pub fn arm(&mut self) -> Result<bool, ReceiveError> {
+        self.raw.arm()
     }
 
     /// Another subscriber with a cursor of its own, over the same links.

@@ -14,7 +14,7 @@ use super::group::{FALLS_ASLEEP, SLEEPERS};
 use super::subscriber::RawSubscriber;
 
 /// Longest sleep, so that even a bug elsewhere is noticed.
-const SLEEP_MAX: Duration = Duration::from_millis(50);
+pub(super) const SLEEP_MAX: Duration = Duration::from_millis(50);
 
 impl RawSubscriber {
     /// Waits until a message is there, or something is to be told, or `timeout` has passed; true
@@ -40,7 +40,7 @@ impl RawSubscriber {
         }
     }
 
-    fn has_something(&mut self) -> bool {
+    pub(super) fn has_something(&mut self) -> bool {
         self.hub.version() != self.version
             || self.connections.iter_mut().any(Connection::has_something)
     }

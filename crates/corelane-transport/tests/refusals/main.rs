@@ -2,6 +2,7 @@
 //! sockets and segments. Peers that break the rules are played in `broken`, by a `stranger` that
 //! knows what stands in the protocol and nothing of the library's ends.
 
+mod bells;
 mod broken;
 mod stranger;
 

@@ -19,7 +19,8 @@ pub use lane::{
 pub use latency::{MappedLatency, MappedLatencyReceiver, MappedLatencySender};
 pub use sleeping::{MappedSleeping, MappedSleepingReceiver, MappedSleepingSender};
 pub use topic::{
-    LoanReceiver, LoanSender, Topic, TopicLoans, TopicReceiver, TopicSender, TopicSleeping,
+    LoanReceiver, LoanSender, Topic, TopicAsync, TopicAsyncReceiver, TopicLoans, TopicReceiver,
+    TopicSender, TopicSleeping,
 };
 
 use crate::process::ProcessCast;
@@ -32,6 +33,7 @@ pub fn add_all(cast: &mut ProcessCast) {
     cast.add_bulk::<TopicLoans>();
     cast.add_sleeping::<SleepingLane>();
     cast.add_sleeping::<TopicSleeping>();
+    cast.add_sleeping::<TopicAsync>();
     cast.add_queue::<MappedLatency>();
     cast.add_queue::<MappedBroadcast>();
     cast.add_sleeping::<MappedSleeping>();

@@ -205,3 +205,34 @@ impl ProcessSleepingPeer for TopicSleeping {
         Ok(TopicReceiver(participant(meeting)?.subscribe(&name(meeting), options)?))
     }
 }
+
+/// A topic whose subscriber is a task, which its thread sleeps for.
+#[derive(Debug, Clone, Copy)]
+pub struct TopicAsync;
+
+/// Its subscriber.
+#[derive(Debug)]
+pub struct TopicAsyncReceiver(Subscriber<Line>);
+
+impl SleepingReceiver for TopicAsyncReceiver {
+    fn recv(&mut self) -> u64 {
+        let line = async_io::block_on(self.0.receive_async());
+        line.expect("because the publisher is no stranger").words[0]
+    }
+}
+
+impl ProcessSleepingPeer for TopicAsync {
+    const NAME: &'static str = "corelane topic, async";
+
+    type Sender = TopicSender;
+    type Receiver = TopicAsyncReceiver;
+
+    fn sender(meeting: &Meeting) -> Opened<Self::Sender> {
+        Topic::sender(meeting)
+    }
+
+    fn receiver(meeting: &Meeting) -> Opened<Self::Receiver> {
+        let options = SubscribeOptions { holds: 0, spins: 0, ..SubscribeOptions::RELIABLE };
+        Ok(TopicAsyncReceiver(participant(meeting)?.subscribe(&name(meeting), options)?))
+    }
+}

@@ -299,7 +299,7 @@ impl LocalEnd for Roster {
             match decode(&packet.bytes) {
                 Some(ToSource::Joined {}) => member.has_joined = true,
                 Some(ToSource::Unknown) => {}
-                Some(ToSource::Want(_)) | None => {
+                Some(ToSource::Want(_) | ToSource::Tap { .. }) | None => {
                     self.remove(&mut inner, peer, Some("it spoke out of turn"));
                     return Verdict::Cut;
                 }

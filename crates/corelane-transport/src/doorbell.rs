@@ -48,7 +48,21 @@ impl BellError {
 #[derive(Debug)]
 pub(crate) struct Ringer(OwnedFd);
 
+/// What a peer sent is no bell.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct NoBell;
+
 impl Ringer {
+    /// Takes the end that came with a packet, or none.
+    pub(crate) fn of_packet(fds: Vec<OwnedFd>) -> Result<Option<Self>, NoBell> {
+        let mut fds = fds.into_iter();
+        match (fds.next(), fds.next()) {
+            (None, _) => Ok(None),
+            (Some(fd), None) => Self::of_peer(fd).map(Some).ok_or(NoBell),
+            (Some(_), Some(_)) => Err(NoBell),
+        }
+    }
+
     /// Takes the end that a peer sent, if it is what it has to be: nothing else is written to.
     pub(crate) fn of_peer(socket: OwnedFd) -> Option<Self> {
         let is_datagram = sockopt::socket_type(&socket) == Ok(SocketType::DGRAM);

@@ -5,6 +5,7 @@ use corelane_shm::SegmentError;
 use corelane_shm::futex::FutexError;
 use thiserror::Error;
 
+use crate::doorbell::BellError;
 use crate::participant::ParticipantError;
 use crate::port::LaneShapeError;
 
@@ -115,6 +116,9 @@ pub enum LaneReceiveError {
     /// The kernel refuses to wait.
     #[error(transparent)]
     Sleep(#[from] FutexError),
+    /// There is no descriptor to wait by.
+    #[error(transparent)]
+    Bell(#[from] BellError),
 }
 
 impl LaneReceiveError {
@@ -124,6 +128,7 @@ impl LaneReceiveError {
             Self::Corrupt { .. } => "CL-0466",
             Self::Unusable { .. } => "CL-0467",
             Self::Sleep(cause) => cause.code(),
+            Self::Bell(cause) => cause.code(),
         }
     }
 }

@@ -25,6 +25,7 @@
 //! ```
 
 mod error;
+mod listening;
 mod page;
 mod receiver;
 mod ring;
@@ -116,5 +117,7 @@ impl Participant {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_listening;
 #[cfg(test)]
 mod tests_tap;

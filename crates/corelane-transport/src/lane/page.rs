@@ -3,6 +3,7 @@
 //! ```text
 //! word 0   head of the ring                                  a line
 //! word 8   sleeps so far, odd while the receiver sleeps      a line
+//! word 9   whether it listens to a bell meanwhile
 //! ```
 
 use std::os::fd::OwnedFd;
@@ -20,6 +21,8 @@ const LAYOUT_HASH: u64 = u64::from_le_bytes(*b"head  v1");
 const LAYOUT_VERSION: u32 = 1;
 /// The word that says whether the receiver sleeps.
 pub(super) const SLEEP: usize = LINE_WORDS;
+/// The word that says whether it waits for a ring.
+pub(super) const LISTENS: usize = SLEEP + 1;
 
 pub(super) fn create() -> Result<OwnedSegment, SegmentError> {
     let info = SegmentInfo {

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use corelane_shm::fdpass::{Channel, Packet};
 use corelane_shm::{WordsRw, futex};
 
+use crate::doorbell::{Doorbell, Ringer};
 use crate::event_count::EventCount;
 use crate::exchange::message::{PROTOCOL, Role, ToSink, ToSource, Want, decode, encode};
 use crate::participant::{LocalEnd, Participant, Registered, Verdict};
@@ -23,11 +24,11 @@ const SLEEP_MAX: Duration = Duration::from_millis(50);
 
 /// A ring with its sender.
 #[derive(Debug)]
-struct Connected {
-    peer: u64,
-    channel: Arc<Channel>,
-    ring: ReceiveRing,
-    own: WordsRw,
+pub(super) struct Connected {
+    pub(super) peer: u64,
+    pub(super) channel: Arc<Channel>,
+    pub(super) ring: ReceiveRing,
+    pub(super) own: WordsRw,
 }
 
 #[derive(Debug, Default)]
@@ -42,13 +43,15 @@ struct Inner {
 
 /// What the participant's thread keeps of a receiver.
 #[derive(Debug)]
-struct Shared {
+pub(super) struct Shared {
     options: LaneOptions,
-    is_fenced: bool,
-    barrier: SharedBarrier,
+    pub(super) is_fenced: bool,
+    pub(super) barrier: SharedBarrier,
     inner: Mutex<Inner>,
     version: AtomicU64,
     bell: EventCount,
+    /// Of a receiver that waits by a descriptor.
+    ringer: Mutex<Option<Arc<Ringer>>>,
     changed: Condvar,
 }
 
@@ -60,7 +63,19 @@ impl Shared {
     fn publish_change(&self) {
         self.version.fetch_add(1, Ordering::Release);
         self.bell.raise();
+        if let Some(ringer) = &*self.ringer() {
+            ringer.ring();
+        }
         self.changed.notify_all();
+    }
+
+    fn ringer(&self) -> MutexGuard<'_, Option<Arc<Ringer>>> {
+        self.ringer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The receiver is rung for changes as well.
+    pub(super) fn listen(&self, ringer: Arc<Ringer>) {
+        *self.ringer() = Some(ringer);
     }
 
     fn begin(&self, channel: &Arc<Channel>) -> Result<WordsRw, String> {
@@ -143,11 +158,15 @@ impl LocalEnd for Shared {
 /// The receiving end of a lane. Wait-free but where it says that it waits.
 #[derive(Debug)]
 pub struct LaneReceiver {
-    shared: Arc<Shared>,
-    current: Option<Connected>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) current: Option<Connected>,
     version: u64,
-    sleeps: u64,
+    pub(super) sleeps: u64,
     received: u64,
+    /// Made when somebody first waits by a descriptor.
+    pub(super) doorbell: Option<Doorbell>,
+    /// The page where it has said that it listens.
+    pub(super) armed: Option<WordsRw>,
     /// Last: it takes the end away from the exchange, and its link.
     _registered: Registered,
 }
@@ -166,6 +185,7 @@ impl LaneReceiver {
             inner: Mutex::default(),
             version: AtomicU64::new(0),
             bell: EventCount::new()?,
+            ringer: Mutex::default(),
             changed: Condvar::new(),
         });
         let (registered, _, links) =
@@ -176,6 +196,8 @@ impl LaneReceiver {
             version: 0,
             sleeps: 0,
             received: 0,
+            doorbell: None,
+            armed: None,
             _registered: registered,
         };
         if links > 0 {
@@ -338,7 +360,7 @@ impl LaneReceiver {
         }
     }
 
-    fn has_something(&mut self) -> bool {
+    pub(super) fn has_something(&mut self) -> bool {
         self.shared.version.load(Ordering::Acquire) != self.version
             || self.current.as_mut().is_some_and(|current| current.ring.has_record())
     }
@@ -383,7 +405,7 @@ impl LaneReceiver {
 
 impl Connected {
     /// Tells a sender that sleeps for want of room.
-    fn wake_sender(&self, barrier: SharedBarrier) {
+    pub(super) fn wake_sender(&self, barrier: SharedBarrier) {
         // Pairs with the barrier of the sender between its wish and its last look at the head.
         barrier.of_waker();
         if self.ring.is_room_wanted() {

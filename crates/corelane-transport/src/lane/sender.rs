@@ -1,13 +1,14 @@
 //! The sending end of a lane.
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering, fence};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use corelane_shm::fdpass::{Channel, Packet};
 use corelane_shm::{WordsRo, futex};
 
+use crate::doorbell::Ringer;
 use crate::event_count::EventCount;
 use crate::exchange::message::{Role, ToSink, ToSource, decode, encode};
 use crate::participant::{LocalEnd, Participant, Registered, Verdict};
@@ -38,6 +39,8 @@ struct Inner {
     /// Made by the participant's thread, not yet taken by the sender.
     next: Option<Connected>,
     peer: Option<u64>,
+    /// The receiver's, to be rung while it listens.
+    bell: Option<Arc<Ringer>>,
     has_joined: bool,
     ended: u64,
     why_cut: Option<String>,
@@ -101,8 +104,22 @@ impl LocalEnd for Shared {
         if inner.peer == Some(peer) {
             match decode(&packet.bytes) {
                 Some(ToSource::Joined {}) => inner.has_joined = true,
-                Some(ToSource::Bell { .. } | ToSource::Unknown) => return Verdict::Keep,
-                Some(ToSource::Want(_) | ToSource::Tap { .. }) | None => return Verdict::Cut,
+                Some(ToSource::Bell { seat: 0 }) => {
+                    let Ok(bell) = Ringer::of_packet(packet.fds) else {
+                        inner.why_cut = Some("its bell is none".into());
+                        return Verdict::Cut;
+                    };
+                    inner.bell = bell.map(Arc::new);
+                    // For what was sent before the bell was known.
+                    if let Some(bell) = &inner.bell {
+                        bell.ring();
+                    }
+                    return Verdict::Keep;
+                }
+                Some(ToSource::Unknown) => return Verdict::Keep,
+                Some(ToSource::Want(_) | ToSource::Bell { .. } | ToSource::Tap { .. }) | None => {
+                    return Verdict::Cut;
+                }
             }
             drop(inner);
             self.publish_change();
@@ -142,7 +159,7 @@ impl LocalEnd for Shared {
         }
         if inner.peer == Some(peer) {
             inner.taps.end_ring();
-            (inner.peer, inner.has_joined) = (None, false);
+            (inner.peer, inner.bell, inner.has_joined) = (None, None, false);
             inner.next = inner.next.take().filter(|next| next.peer != peer);
         }
         inner.ended += 1;
@@ -402,11 +419,26 @@ impl LaneSender {
         barrier.of_waker();
         let state = current.receiver.load_relaxed(page::SLEEP);
         if !state.is_multiple_of(2) && state != self.rung_for {
-            self.rung_for = state;
-            self.counts.wakes += 1;
-            let (words, index) = current.ring.ring_bell();
-            // The word is mapped and aligned: waking it cannot fail.
-            let _ = futex::wake(words, index);
+            self.wake(state);
+        }
+    }
+
+    #[cold]
+    fn wake(&mut self, state: u64) {
+        let Some(current) = &self.current else { return };
+        self.rung_for = state;
+        self.counts.wakes += 1;
+        let (words, index) = current.ring.ring_bell();
+        // The word is mapped and aligned: waking it cannot fail.
+        let _ = futex::wake(words, index);
+        // Pairs with the Release of a receiver that had heard that its bell is known.
+        fence(Ordering::Acquire);
+        if current.receiver.load_relaxed(page::LISTENS) != 0 {
+            // A receiver that has its place now has not taken over yet.
+            let inner = self.shared.inner();
+            if let Some(bell) = inner.bell.as_ref().filter(|_| inner.peer == Some(current.peer)) {
+                bell.ring();
+            }
         }
     }
 

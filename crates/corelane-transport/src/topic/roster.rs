@@ -14,7 +14,7 @@ use corelane_shm::WordsRo;
 use corelane_shm::fdpass::{Channel, Packet};
 use corelane_shm::slab::{ExtentShape, NewExtent};
 
-use crate::doorbell::Ringer;
+use crate::doorbell::{NoBell, Ringer};
 use crate::event_count::EventCount;
 use crate::exchange::message::{LogOffer, ToSink, ToSource, Want, decode, encode};
 use crate::participant::{LocalEnd, Verdict};
@@ -45,15 +45,14 @@ pub(super) struct MemberView {
 
 impl MemberView {
     /// Takes the bell of a seat, or lets it go, and gives what is to be rung.
-    fn set_bell(&mut self, seat: usize, fds: Vec<OwnedFd>) -> Option<Option<Arc<Ringer>>> {
-        if seat >= self.seats || fds.len() > 1 {
-            return None;
+    fn set_bell(&mut self, seat: usize, fds: Vec<OwnedFd>) -> Result<Option<Arc<Ringer>>, NoBell> {
+        if seat >= self.seats {
+            return Err(NoBell);
         }
         self.bells.remove(&seat);
-        let Some(fd) = fds.into_iter().next() else { return Some(None) };
-        let bell = Arc::new(Ringer::of_peer(fd)?);
-        self.bells.insert(seat, bell.clone());
-        Some(Some(bell))
+        let bell = Ringer::of_packet(fds)?.map(Arc::new);
+        self.bells.extend(bell.clone().map(|bell| (seat, bell)));
+        Ok(bell)
     }
 }
 
@@ -323,7 +322,7 @@ impl LocalEnd for Roster {
             match decode(&packet.bytes) {
                 Some(ToSource::Joined {}) => member.has_joined = true,
                 Some(ToSource::Bell { seat }) => {
-                    let Some(bell) = member.view.set_bell(seat, packet.fds) else {
+                    let Ok(bell) = member.view.set_bell(seat, packet.fds) else {
                         self.remove(&mut inner, peer, Some("its bell is none"));
                         return Verdict::Cut;
                     };

@@ -9,6 +9,7 @@ use corelane_shm::OwnedSegment;
 use corelane_transport::Participant;
 use corelane_transport::exchange::Role;
 use corelane_transport::exchange::message::{PROTOCOL, ToSink, ToSource, Want};
+use corelane_transport::lane::LaneKind;
 use corelane_transport::topic::PublishOptions;
 
 use crate::stranger::{Link, Stranger, segment};
@@ -79,4 +80,26 @@ fn a_bell_that_is_full_or_gone_stops_no_publisher() {
     // It may take its bell back.
     link.tell(&ToSource::Bell { seat: 0 }, &[]);
     assert_eq!(publisher.why_cut(), None);
+}
+
+#[test]
+fn a_receiver_with_a_bell_that_cannot_be_is_cut_off() {
+    let (_folder, path) = folder();
+    let participant = Participant::open(&path).unwrap();
+    let kind = LaneKind::Latency { slots: 4, slot_lines: 1 };
+    let sender = participant.lane_sender("a", kind).unwrap();
+    let bells: [(usize, OwnedFd); 2] =
+        [(0, File::open("/dev/null").unwrap().into()), (1, UnixDatagram::pair().unwrap().0.into())];
+    for (seat, bell) in bells {
+        let link = Stranger::join(&path).link(Role::Receiver, "a");
+        let page = segment(14, b"head  v1", 16);
+        let want =
+            Want { protocol: PROTOCOL, seats: 0, holds: 0, is_reliable: true, is_fenced: true };
+        link.tell(&ToSource::Want(want), &[page.fd()]);
+        assert!(matches!(link.offer(), ToSink::Lane(_)));
+        link.tell(&ToSource::Joined {}, &[]);
+        assert!(sender.wait_for_receiver(PATIENCE));
+        link.tell(&ToSource::Bell { seat }, &[bell.as_fd()]);
+        assert!(link.is_cut());
+    }
 }

@@ -175,3 +175,35 @@ impl ProcessSleepingPeer for SleepingLane {
         Ok(SleepingReceivingLane(receiver, Vec::new()))
     }
 }
+
+/// A lane whose receiver is a task, which its thread sleeps for.
+#[derive(Debug, Clone, Copy)]
+pub struct AsyncLane;
+
+/// Its receiving end.
+#[derive(Debug)]
+pub struct AsyncReceivingLane(LaneReceiver, Vec<u8>);
+
+impl SleepingReceiver for AsyncReceivingLane {
+    fn recv(&mut self) -> u64 {
+        let is_there = async_io::block_on(self.0.receive_async(&mut self.1));
+        is_there.expect("because the sender is no stranger");
+        u64::from_le_bytes(self.1.as_slice().try_into().expect("because a number was sent"))
+    }
+}
+
+impl ProcessSleepingPeer for AsyncLane {
+    const NAME: &'static str = "corelane lane, async";
+
+    type Sender = SendingLane;
+    type Receiver = AsyncReceivingLane;
+
+    fn sender(meeting: &Meeting) -> Opened<Self::Sender> {
+        sender(meeting, LaneKind::Latency { slots: 8, slot_lines: 1 })
+    }
+
+    fn receiver(meeting: &Meeting) -> Opened<Self::Receiver> {
+        let ReceivingLane(receiver) = receiver(meeting, 0)?;
+        Ok(AsyncReceivingLane(receiver, Vec::new()))
+    }
+}

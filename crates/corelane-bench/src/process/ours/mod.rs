@@ -14,7 +14,8 @@ mod trust;
 
 pub use broadcast::{MappedBroadcast, MappedBroadcastReceiver, MappedBroadcastSender};
 pub use lane::{
-    LatencyLane, ReceivingLane, SendingLane, SleepingLane, SleepingReceivingLane, ThroughputLane,
+    AsyncLane, AsyncReceivingLane, LatencyLane, ReceivingLane, SendingLane, SleepingLane,
+    SleepingReceivingLane, ThroughputLane,
 };
 pub use latency::{MappedLatency, MappedLatencyReceiver, MappedLatencySender};
 pub use sleeping::{MappedSleeping, MappedSleepingReceiver, MappedSleepingSender};
@@ -32,6 +33,7 @@ pub fn add_all(cast: &mut ProcessCast) {
     cast.add_queue::<Topic>();
     cast.add_bulk::<TopicLoans>();
     cast.add_sleeping::<SleepingLane>();
+    cast.add_sleeping::<AsyncLane>();
     cast.add_sleeping::<TopicSleeping>();
     cast.add_sleeping::<TopicAsync>();
     cast.add_queue::<MappedLatency>();

@@ -6,7 +6,7 @@ use bytemuck::Zeroable;
 use corelane_transport::Participant;
 use corelane_transport::lane::{LaneKind, LaneOptions, LaneReceiver, LaneSender};
 
-use super::trust;
+use super::{poll, trust};
 use crate::{
     fanout_peer::FanoutMessage,
     peer::{Payload, Receiver, Sender, SleepingReceiver, SleepingSender},
@@ -176,27 +176,30 @@ impl ProcessSleepingPeer for SleepingLane {
     }
 }
 
-/// A lane whose receiver is a task, which its thread sleeps for.
+/// A lane whose receiver waits in an event loop.
 #[derive(Debug, Clone, Copy)]
-pub struct AsyncLane;
+pub struct PolledLane;
 
 /// Its receiving end.
 #[derive(Debug)]
-pub struct AsyncReceivingLane(LaneReceiver, Vec<u8>);
+pub struct PolledReceivingLane(LaneReceiver, Vec<u8>);
 
-impl SleepingReceiver for AsyncReceivingLane {
+impl SleepingReceiver for PolledReceivingLane {
     fn recv(&mut self) -> u64 {
-        let is_there = async_io::block_on(self.0.receive_async(&mut self.1));
-        is_there.expect("because the sender is no stranger");
+        while !self.0.try_receive(&mut self.1).expect("because the sender is no stranger") {
+            if self.0.arm().expect("because there are descriptors left") {
+                poll(self.0.event_fd().expect("because it is armed"));
+            }
+        }
         u64::from_le_bytes(self.1.as_slice().try_into().expect("because a number was sent"))
     }
 }
 
-impl ProcessSleepingPeer for AsyncLane {
-    const NAME: &'static str = "corelane lane, async";
+impl ProcessSleepingPeer for PolledLane {
+    const NAME: &'static str = "corelane lane, event loop";
 
     type Sender = SendingLane;
-    type Receiver = AsyncReceivingLane;
+    type Receiver = PolledReceivingLane;
 
     fn sender(meeting: &Meeting) -> Opened<Self::Sender> {
         sender(meeting, LaneKind::Latency { slots: 8, slot_lines: 1 })
@@ -204,6 +207,6 @@ impl ProcessSleepingPeer for AsyncLane {
 
     fn receiver(meeting: &Meeting) -> Opened<Self::Receiver> {
         let ReceivingLane(receiver) = receiver(meeting, 0)?;
-        Ok(AsyncReceivingLane(receiver, Vec::new()))
+        Ok(PolledReceivingLane(receiver, Vec::new()))
     }
 }

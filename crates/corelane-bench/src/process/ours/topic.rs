@@ -10,7 +10,7 @@ use corelane_transport::topic::{
     BytesPublisher, BytesSubscriber, PublishOptions, Publisher, SubscribeOptions, Subscriber,
 };
 
-use super::trust;
+use super::{poll, trust};
 use crate::{
     bulk_peer::{BulkReceiver, BulkSender},
     fanout_peer::FanoutMessage,
@@ -206,26 +206,31 @@ impl ProcessSleepingPeer for TopicSleeping {
     }
 }
 
-/// A topic whose subscriber is a task, which its thread sleeps for.
+/// A topic whose subscriber waits in an event loop.
 #[derive(Debug, Clone, Copy)]
-pub struct TopicAsync;
+pub struct TopicPolled;
 
 /// Its subscriber.
 #[derive(Debug)]
-pub struct TopicAsyncReceiver(Subscriber<Line>);
+pub struct TopicPolledReceiver(Subscriber<Line>);
 
-impl SleepingReceiver for TopicAsyncReceiver {
+impl SleepingReceiver for TopicPolledReceiver {
     fn recv(&mut self) -> u64 {
-        let line = async_io::block_on(self.0.receive_async());
-        line.expect("because the publisher is no stranger").words[0]
+        let mut line = Line::zeroed();
+        while !self.0.receive_into(&mut line).expect("because the publisher is no stranger") {
+            if self.0.arm().expect("because there are descriptors left") {
+                poll(self.0.event_fd().expect("because it is armed"));
+            }
+        }
+        line.words[0]
     }
 }
 
-impl ProcessSleepingPeer for TopicAsync {
-    const NAME: &'static str = "corelane topic, async";
+impl ProcessSleepingPeer for TopicPolled {
+    const NAME: &'static str = "corelane topic, event loop";
 
     type Sender = TopicSender;
-    type Receiver = TopicAsyncReceiver;
+    type Receiver = TopicPolledReceiver;
 
     fn sender(meeting: &Meeting) -> Opened<Self::Sender> {
         Topic::sender(meeting)
@@ -233,6 +238,6 @@ impl ProcessSleepingPeer for TopicAsync {
 
     fn receiver(meeting: &Meeting) -> Opened<Self::Receiver> {
         let options = SubscribeOptions { holds: 0, spins: 0, ..SubscribeOptions::RELIABLE };
-        Ok(TopicAsyncReceiver(participant(meeting)?.subscribe(&name(meeting), options)?))
+        Ok(TopicPolledReceiver(participant(meeting)?.subscribe(&name(meeting), options)?))
     }
 }

@@ -98,3 +98,5 @@ impl Participant {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_ring;

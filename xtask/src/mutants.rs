@@ -97,7 +97,8 @@ fn test(
     for what in ELSEWHERE {
         command.args(["--exclude-re", what]);
     }
-    for part in tests.split_whitespace() {
+    let (arguments, names) = tests.split_once("-- ").unwrap_or((tests, ""));
+    for part in arguments.split_whitespace() {
         command.arg(format!("--cargo-arg={part}"));
     }
     for package in PLAIN {
@@ -110,7 +111,7 @@ fn test(
     for file in files {
         command.arg("--file").arg(format!("{}/{file}", list.sources()));
     }
-    command.args(["--", "--"]).current_dir(root);
+    command.args(["--", "--"]).args(names.split_whitespace()).current_dir(root);
     for part in list.skipped() {
         command.args(["--skip", part]);
     }

@@ -131,7 +131,8 @@ impl List {
         self.krate == RINGS
     }
 
-    /// Arguments for `cargo test`, each for a run over what the runs before it missed.
+    /// Arguments for `cargo test`, with names of tests behind `--` if not all of them are meant;
+    /// each is for a run over what the runs before it missed.
     pub(crate) fn tests(&self) -> &[String] {
         &self.tests
     }

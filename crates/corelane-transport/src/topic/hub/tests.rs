@@ -233,6 +233,8 @@ fn a_wait_for_links_counts_those_that_came_and_those_that_are_over() {
 
 #[test]
 fn a_subscriber_hears_so_many_publishers_and_no_more() {
+    // It sleeps on their tails, on its own word and on the bell: as much as a sleep may have.
+    assert_eq!(PUBLISHERS_MAX, 128 - 2);
     let hub = hub(false, None);
     // Half of them ready and half of them on their way.
     let mut kept = Vec::new();

@@ -407,8 +407,9 @@ mod tests {
         let deep = |levels: usize| (0..levels).fold(byte(), |ty, _| array(ty, 1));
         let huge = MESSAGE_BYTES_MAX + 1;
         let (zero, wide) = (array(byte(), 0), array(array(byte(), usize::MAX), 2));
+        let short = Type::Scalar(Scalar::U16);
         #[rustfmt::skip]
-        let cases: [(usize, usize, Vec<Field>, &str); 15] = [
+        let cases: [(usize, usize, Vec<Field>, &str); 16] = [
             (0, 1, vec![], "0 fields"),
             (1025, 1, bytes(1025), "1025 fields"),
             (huge, 1, vec![field("a", 0, array(byte(), huge))], "at most 1073741824"),
@@ -423,6 +424,7 @@ mod tests {
             (3, 1, vec![field("a", 0, byte()), field("b", 2, byte())], "the one before ends at 1"),
             (1, 1, vec![field("a", 0, zero)], "has 0 bytes"),
             (8, 1, vec![field("a", 0, wide)], "8 are left"),
+            (2, 1, vec![field("a", 0, byte()), field("b", 1, short)], "2 bytes, 1 are left"),
             (2, 1, bytes(1), "end at 1 of 2"),
         ];
         for (size, alignment, fields, expected) in cases {

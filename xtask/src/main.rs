@@ -47,13 +47,13 @@ enum Chore {
     },
     /// Weaken each memory order of the rings and run the loom models
     Orderings {
-        /// Judge this module of `mutants.toml`; may be repeated
+        /// Judge this module of a `mutants.toml`; may be repeated
         #[arg(long)]
         module: Vec<String>,
     },
     /// Run cargo-mutants over the rings, and the loom models over what the tests missed
     Mutants {
-        /// Judge this module of `mutants.toml`; may be repeated
+        /// Judge this module of a `mutants.toml`; may be repeated
         #[arg(long)]
         module: Vec<String>,
         /// Leave the models out, which take the longest

@@ -1,5 +1,6 @@
-//! `xtask mutants`: runs cargo-mutants over the rings' modules, then the loom models over what the
-//! tests missed. What survives both needs its reason in `mutants.toml`.
+//! `xtask mutants`: runs cargo-mutants over the rings and over what reads what a peer wrote, then
+//! the loom models over what the tests of the rings missed. What survives needs its reason in the
+//! `mutants.toml` of its crate.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -7,14 +8,15 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 
 use crate::orderings::{Scratch, Verdict};
-use crate::survivors::{Change, Kind, List, SOURCES, files_of};
+use crate::survivors::{self, Change, Kind, List};
 
-/// A test that takes longer spins for ever: those that are run take less than two seconds.
-const TIMEOUT_S: &str = "20";
-/// Left out, for each takes seconds and finds by chance: what they alone would find needs a model.
-const SLOW_TESTS: [&str; 2] = ["stress", "starves"];
-/// Left out: the codes of errors, which tidy holds against their pages.
-const ELSEWHERE: &str = "::code -> ";
+/// Tests that take longer spin for ever: those that are run take less than ten seconds.
+const TIMEOUT_S: &str = "60";
+/// Left out: the codes of errors, which tidy holds against their pages, and what `Debug` prints.
+const ELSEWHERE: [&str; 2] = ["::code -> ", "Debug for "];
+/// Crates that the development profile optimises and whose tests are quick without it: most of a
+/// mutant's time is its building.
+const PLAIN: [&str; 3] = ["corelane-shm", "corelane-transport", "corelane-testkit"];
 /// Cases of a property: enough, since small ones find these changes.
 const PROPTEST_CASES: &str = "32";
 /// cargo-mutants found mutants that were missed, or some that timed out.
@@ -25,27 +27,35 @@ const FOUND_SOME: [i32; 3] = [0, 2, 3];
 /// # Errors
 /// When cargo-mutants cannot run, or the tests or models fail on the unchanged code.
 pub(crate) fn run(root: &Path, asked: &[String], is_modelled: bool) -> Result<bool> {
-    let list = List::read(root)?;
-    let chosen = list.chosen(asked)?;
+    let mut is_good = true;
+    for (list, modules) in survivors::chosen(root, asked)? {
+        is_good &= judge_crate(root, &list, &modules, is_modelled && list.is_modelled())?;
+    }
+    Ok(is_good)
+}
+
+fn judge_crate(root: &Path, list: &List, chosen: &[String], is_modelled: bool) -> Result<bool> {
     let output = std::env::var_os("CARGO_TARGET_DIR")
         .map_or_else(|| root.join("target"), PathBuf::from)
         .join("mutants");
     let mut files = Vec::new();
     let mut judged_by = Vec::new();
-    for module in &chosen {
-        for file in files_of(root, module)? {
+    for module in chosen {
+        for file in list.files_of(root, module)? {
             judged_by.push((file.clone(), module));
             files.push(file);
         }
     }
-    test(root, &output, &files)?;
+    for (index, tests) in list.tests().iter().enumerate() {
+        test(root, &output, list, &files, (tests, index > 0))?;
+    }
     let output = output.join("mutants.out");
     let missed = std::fs::read_to_string(output.join("missed.txt"))
         .context("cannot read what cargo-mutants missed")?;
     let mut survived = Vec::new();
     let mut scratch = None;
     for mutant in missed.lines() {
-        let (change, line) = read_mutant(root, mutant)?;
+        let (change, line) = read_mutant(root, &list.sources(), mutant)?;
         if is_modelled && !list.is_excused(Kind::Mutant, &change) {
             let scratch = match &scratch {
                 Some(scratch) => scratch,
@@ -57,7 +67,8 @@ pub(crate) fn run(root: &Path, asked: &[String], is_modelled: bool) -> Result<bo
             };
             let module = judged_by.iter().find(|(file, _)| *file == change.file);
             let module = module.map_or("", |(_, module)| module);
-            let verdict = judge(root, scratch, &output, (&change, line), &|names| {
+            let path = format!("{}/{}", list.sources(), change.file);
+            let verdict = judge(root, scratch, &output, &path, (&change, line), &|names| {
                 list.models_of(module, names)
             })?;
             println!("{verdict:<10?} by the models: {change}");
@@ -70,20 +81,38 @@ pub(crate) fn run(root: &Path, asked: &[String], is_modelled: bool) -> Result<bo
     Ok(list.judge(Kind::Mutant, &files, &survived))
 }
 
-/// Runs cargo-mutants with the tests of the crate.
-fn test(root: &Path, output: &Path, files: &[String]) -> Result<()> {
+/// Runs cargo-mutants with some tests of the crate, over what earlier ones missed if it is a
+/// further run.
+fn test(
+    root: &Path,
+    output: &Path,
+    list: &List,
+    files: &[String],
+    (tests, is_further): (&str, bool),
+) -> Result<()> {
     std::fs::create_dir_all(output).context("cannot make the folder of the mutants")?;
     let mut command = Command::new("cargo");
-    command.args(["mutants", "--package", "corelane-ring", "--no-shuffle", "--cap-lints", "true"]);
-    command
-        .args(["--timeout", TIMEOUT_S, "--exclude-re", ELSEWHERE, "--cargo-arg=--locked"])
-        .arg("--output")
-        .arg(output);
-    for file in files {
-        command.arg("--file").arg(format!("{SOURCES}/{file}"));
+    command.args(["mutants", "--package", &list.package(), "--no-shuffle", "--cap-lints", "true"]);
+    command.args(["--timeout", TIMEOUT_S, "--cargo-arg=--locked"]).arg("--output").arg(output);
+    for what in ELSEWHERE {
+        command.args(["--exclude-re", what]);
     }
-    command.args(["--", "--tests", "--"]).current_dir(root);
-    for part in SLOW_TESTS {
+    let (arguments, names) = tests.split_once("-- ").unwrap_or((tests, ""));
+    for part in arguments.split_whitespace() {
+        command.arg(format!("--cargo-arg={part}"));
+    }
+    for package in PLAIN {
+        command.arg(format!("--cargo-arg=--config=profile.dev.package.{package}.opt-level=0"));
+    }
+    command.arg("--cargo-arg=--config=profile.dev.debug=0");
+    if is_further {
+        command.arg("--iterate");
+    }
+    for file in files {
+        command.arg("--file").arg(format!("{}/{file}", list.sources()));
+    }
+    command.args(["--", "--"]).args(names.split_whitespace()).current_dir(root);
+    for part in list.skipped() {
         command.args(["--skip", part]);
     }
     command.env("PROPTEST_CASES", PROPTEST_CASES);
@@ -99,32 +128,32 @@ fn judge(
     root: &Path,
     scratch: &Scratch,
     output: &Path,
+    path: &str,
     (change, line): (&Change, usize),
     choose: &dyn Fn(&[String]) -> Vec<String>,
 ) -> Result<Verdict> {
-    let path = format!("{SOURCES}/{}", change.file);
     let stem = format!("{}_line_{line}_col_", path.replace('/', "__"));
     for entry in std::fs::read_dir(output.join("diff")).context("cannot list the mutants")? {
         let entry = entry?;
         let difference = std::fs::read_to_string(entry.path())?;
         let is_it = difference.lines().nth(1) == Some(&format!("+++ {}", change.change));
         if is_it && entry.file_name().to_string_lossy().starts_with(&stem) {
-            let text = std::fs::read_to_string(root.join(&path))?;
+            let text = std::fs::read_to_string(root.join(path))?;
             let text = apply(&text, &difference)
                 .with_context(|| format!("the mutant does not fit the file: {change}"))?;
-            return scratch.judge(&path, &text, &choose(scratch.models()));
+            return scratch.judge(path, &text, &choose(scratch.models()));
         }
     }
     Ok(Verdict::Undecided)
 }
 
 /// A line of `missed.txt`, `path:line:column: what`, as a change and its line number.
-fn read_mutant(root: &Path, mutant: &str) -> Result<(Change, usize)> {
+fn read_mutant(root: &Path, sources: &str, mutant: &str) -> Result<(Change, usize)> {
     let (path, line, what) = split(mutant).with_context(|| format!("cannot read `{mutant}`"))?;
     let text =
         std::fs::read_to_string(root.join(path)).with_context(|| format!("cannot read {path}"))?;
     let code = text.lines().nth(line - 1).unwrap_or_default().trim().to_owned();
-    let file = path.strip_prefix(SOURCES).unwrap_or(path).trim_start_matches('/').to_owned();
+    let file = path.strip_prefix(sources).unwrap_or(path).trim_start_matches('/').to_owned();
     Ok((Change { file, change: what.to_owned(), line: code }, line))
 }
 

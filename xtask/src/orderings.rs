@@ -11,17 +11,20 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 
-use crate::survivors::{Kind, List, SOURCES, files_of};
+use crate::survivors::{self, Kind};
 
 pub(crate) use scratch::{Scratch, Verdict};
 
-/// Judges the orders of the modules asked for, or of all.
+/// Judges the orders of the rings' modules asked for, or of all.
 ///
 /// # Errors
 /// When the models cannot be built or fail on the unchanged code.
 pub(crate) fn run(root: &Path, asked: &[String]) -> Result<bool> {
-    let list = List::read(root)?;
-    let chosen = list.chosen(asked)?;
+    let lists = survivors::chosen(root, asked)?;
+    let Some((list, chosen)) = lists.into_iter().find(|(list, _)| list.is_modelled()) else {
+        println!("no ring among the modules asked for, so no order to weaken");
+        return Ok(true);
+    };
     let scratch = Scratch::new(root)?;
     let of = |module: &String| list.models_of(module, scratch.models());
     let mut models: Vec<String> = chosen.iter().flat_map(of).collect();
@@ -34,8 +37,8 @@ pub(crate) fn run(root: &Path, asked: &[String]) -> Result<bool> {
     let (mut files, mut survived, mut count) = (Vec::new(), Vec::new(), 0);
     for module in &chosen {
         let models = list.models_of(module, scratch.models());
-        for file in files_of(root, module)? {
-            let path = format!("{SOURCES}/{file}");
+        for file in list.files_of(root, module)? {
+            let path = format!("{}/{file}", list.sources());
             let text = std::fs::read_to_string(root.join(&path))
                 .with_context(|| format!("cannot read {path}"))?;
             for weakening in scan::weakenings(&file, &text)? {

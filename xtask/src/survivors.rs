@@ -1,7 +1,8 @@
-//! `crates/corelane-ring/mutants.toml`: which modules are mutated, and the changes to them that no
-//! test notices, each with the reason why it may be so.
+//! `mutants.toml` of a crate: which modules are mutated, which tests judge them, and the changes
+//! that none of these notices, each with the reason why it may be so.
 //!
-//! A change is known by file, words and line of code, so that an entry outlives edits elsewhere.
+//! A change is known by file, words and line of code, so that an entry outlives edits elsewhere. A
+//! module is asked for by crate and path, `shm/slab`; those of the rings by their path alone too.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,9 +10,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 
-pub(crate) const LIST: &str = "crates/corelane-ring/mutants.toml";
-/// What the files are named under.
-pub(crate) const SOURCES: &str = "crates/corelane-ring/src";
+/// The crate that has models, and orders to weaken.
+const RINGS: &str = "ring";
+/// The crates that have a list, without what all their names begin with.
+const CRATES: &[&str] = &[RINGS, "shm", "transport"];
 /// How the names of files below a module begin that are tests or stand-ins of the models.
 const TEST_STEMS: &[&str] = &["tests", "loom"];
 
@@ -48,24 +50,52 @@ impl Kind {
     }
 }
 
-/// The committed list.
+/// The committed list of a crate.
 #[derive(Debug)]
 pub(crate) struct List {
+    krate: &'static str,
     modules: Vec<String>,
+    tests: Vec<String>,
+    skipped: Vec<String>,
     models: BTreeMap<String, Vec<String>>,
     excused: Vec<(Kind, Change)>,
 }
 
+/// The lists that have one of the modules asked for, with those; all of them, if none is asked for.
+///
+/// # Errors
+/// When a list cannot be used, or none has a module.
+pub(crate) fn chosen(root: &Path, asked: &[String]) -> Result<Vec<(List, Vec<String>)>> {
+    let lists = CRATES.iter().map(|krate| List::read(root, krate)).collect::<Result<Vec<_>>>()?;
+    for name in asked {
+        let known: Vec<String> = lists.iter().flat_map(List::names).collect();
+        let is_known = lists.iter().any(|list| list.module(name).is_some());
+        ensure!(is_known, "module={name} is not one of {}", known.join(", "));
+    }
+    let of = |list: List| {
+        let modules: Vec<String> = match asked {
+            [] => list.modules.clone(),
+            _ => asked.iter().filter_map(|name| list.module(name)).map(str::to_owned).collect(),
+        };
+        (!modules.is_empty()).then_some((list, modules))
+    };
+    Ok(lists.into_iter().filter_map(of).collect())
+}
+
 impl List {
-    pub(crate) fn read(root: &Path) -> Result<List> {
-        let text = std::fs::read_to_string(root.join(LIST))
-            .with_context(|| format!("cannot read {LIST}"))?;
-        List::parse(&text).with_context(|| format!("cannot use {LIST}"))
+    fn read(root: &Path, krate: &'static str) -> Result<List> {
+        let path = format!("crates/corelane-{krate}/mutants.toml");
+        let text = std::fs::read_to_string(root.join(&path))
+            .with_context(|| format!("cannot read {path}"))?;
+        List::parse(krate, &text).with_context(|| format!("cannot use {path}"))
     }
 
-    fn parse(text: &str) -> Result<List> {
+    fn parse(krate: &'static str, text: &str) -> Result<List> {
         let table: toml::Table = text.parse().context("it is not TOML")?;
-        let modules = strings(table.get("modules")).context("`modules` is no list of names")?;
+        let list = |key: &str| {
+            strings(table.get(key)).with_context(|| format!("`{key}` is no list of texts"))
+        };
+        let (modules, tests, skipped) = (list("modules")?, list("tests")?, list("skipped")?);
         let models = table.get("models").and_then(toml::Value::as_table);
         let models = models.into_iter().flatten().map(|(module, parts)| {
             let parts = strings(Some(parts));
@@ -79,16 +109,70 @@ impl List {
                 excused.push((kind, excuse(entry)?));
             }
         }
-        Ok(List { modules, models, excused })
+        Ok(List { krate, modules, tests, skipped, models, excused })
     }
 
-    /// The modules asked for, or all; one that is not in the list is an error.
-    pub(crate) fn chosen(&self, asked: &[String]) -> Result<Vec<String>> {
-        for module in asked {
-            let known = self.modules.join(", ");
-            ensure!(self.modules.contains(module), "module={module} is not one of {known}");
+    /// Name of the package.
+    pub(crate) fn package(&self) -> String {
+        format!("corelane-{}", self.krate)
+    }
+
+    fn path(&self) -> String {
+        format!("crates/{}/mutants.toml", self.package())
+    }
+
+    /// What the files are named under.
+    pub(crate) fn sources(&self) -> String {
+        format!("crates/{}/src", self.package())
+    }
+
+    /// Whether there are models that judge it too, and orders that they judge.
+    pub(crate) fn is_modelled(&self) -> bool {
+        self.krate == RINGS
+    }
+
+    /// Arguments for `cargo test`, with names of tests behind `--` if not all of them are meant;
+    /// each is for a run over what the runs before it missed.
+    pub(crate) fn tests(&self) -> &[String] {
+        &self.tests
+    }
+
+    /// Parts of the names of tests that are left out.
+    pub(crate) fn skipped(&self) -> &[String] {
+        &self.skipped
+    }
+
+    fn names(&self) -> impl Iterator<Item = String> {
+        self.modules.iter().map(|module| format!("{}/{module}", self.krate))
+    }
+
+    /// The module that is asked for by this name.
+    fn module<'a>(&self, name: &'a str) -> Option<&'a str> {
+        let module = name.strip_prefix(self.krate).and_then(|name| name.strip_prefix('/'));
+        let module = module.or(self.is_modelled().then_some(name))?;
+        self.modules.iter().any(|known| known == module).then_some(module)
+    }
+
+    /// The files of a module below `src`: `module.rs` and what lies in `module/`, without tests.
+    pub(crate) fn files_of(&self, root: &Path, module: &str) -> Result<Vec<String>> {
+        let sources = root.join(self.sources());
+        let mut open: Vec<PathBuf> =
+            vec![sources.join(format!("{module}.rs")), sources.join(module)];
+        let mut files = Vec::new();
+        while let Some(path) = open.pop() {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let is_test = TEST_STEMS.iter().any(|stem| name.starts_with(stem));
+            if path.is_dir() {
+                for entry in std::fs::read_dir(&path)? {
+                    open.push(entry?.path());
+                }
+            } else if path.is_file() && !is_test {
+                files.push(path.strip_prefix(&sources)?.to_string_lossy().into_owned());
+            }
         }
-        Ok(if asked.is_empty() { self.modules.clone() } else { asked.to_vec() })
+        ensure!(!files.is_empty(), "module={module} of {} has no file below src", self.path());
+        files.sort();
+        Ok(files)
     }
 
     /// Those of `names` that judge a module: their path holds its name, or one that the list
@@ -120,12 +204,13 @@ impl List {
         for (_, gone) in self.excused.iter().filter(|(of, change)| {
             *of == kind && files.contains(&change.file) && !survived.contains(change)
         }) {
-            text += &format!("no longer survives, remove it from {LIST}: {gone}\n");
+            text += &format!("no longer survives, remove it from {}: {gone}\n", self.path());
         }
         for change in &bare {
             text += &format!(
-                "survives without a reason; write a test that fails, or add to {LIST}:\n\
+                "survives without a reason; write a test that fails, or add to {}:\n\
                  [[{}]]\nfile = {:?}\nchange = {:?}\nline = {:?}\nreason = \"\"\n\n",
+                self.path(),
                 kind.key(),
                 change.file,
                 change.change,
@@ -133,7 +218,8 @@ impl List {
             );
         }
         text += &format!(
-            "{}s: {} survived with a reason, {} without\n",
+            "{} {}s: {} survived with a reason, {} without\n",
+            self.package(),
             kind.key(),
             excused.len(),
             bare.len()
@@ -156,32 +242,11 @@ fn excuse(entry: &toml::Value) -> Result<Change> {
     Ok(Change { file: field("file")?, change: field("change")?, line: field("line")? })
 }
 
-/// The files of a module below `src`: `module.rs` and what lies in `module/`, without tests.
-pub(crate) fn files_of(root: &Path, module: &str) -> Result<Vec<String>> {
-    let sources = root.join(SOURCES);
-    let mut open: Vec<PathBuf> = vec![sources.join(format!("{module}.rs")), sources.join(module)];
-    let mut files = Vec::new();
-    while let Some(path) = open.pop() {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let is_test = TEST_STEMS.iter().any(|stem| name.starts_with(stem));
-        if path.is_dir() {
-            for entry in std::fs::read_dir(&path)? {
-                open.push(entry?.path());
-            }
-        } else if path.is_file() && !is_test {
-            files.push(path.strip_prefix(&sources)?.to_string_lossy().into_owned());
-        }
-    }
-    ensure!(!files.is_empty(), "module={module} of {LIST} has no file below {SOURCES}");
-    files.sort();
-    Ok(files)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const TEXT: &str = "modules = [\"spsc\", \"turns\"]\n\
+    const TEXT: &str = "modules = [\"spsc\", \"turns\"]\ntests = [\"--lib\"]\nskipped = []\n\
         [models]\nturns = [\"mpsc\", \"mpmc\"]\n\
         [[ordering]]\nfile = \"spsc.rs\"\nchange = \"a\"\nline = \"b\"\nreason = \"c\"\n";
 
@@ -190,14 +255,15 @@ mod tests {
     }
 
     fn list() -> List {
-        List::parse(TEXT).expect("the sample is whole")
+        List::parse(RINGS, TEXT).expect("the sample is whole")
     }
 
     #[test]
     fn a_survivor_with_a_reason_passes_and_one_without_fails() {
         let files = ["spsc.rs".to_owned()];
         let (text, is_good) = list().verdict(Kind::Ordering, &files, &[change("a")]);
-        assert!(is_good && text == "orderings: 1 survived with a reason, 0 without\n", "{text}");
+        let told = "corelane-ring orderings: 1 survived with a reason, 0 without\n";
+        assert!(is_good && text == told, "{text}");
         let (text, is_good) = list().verdict(Kind::Ordering, &files, &[change("a"), change("z")]);
         assert!(!is_good && text.contains("[[ordering]]\nfile = \"spsc.rs\"\nchange = \"z\"\n"));
     }
@@ -218,7 +284,7 @@ mod tests {
     #[test]
     fn an_entry_without_a_reason_is_refused() {
         let text = TEXT.replace("reason = \"c\"", "reason = \" \"");
-        let error = List::parse(&text).expect_err("the reason is empty").to_string();
+        let error = List::parse(RINGS, &text).expect_err("the reason is empty").to_string();
         assert!(error.starts_with("an entry has no `reason`"), "{error}");
     }
 
@@ -232,8 +298,37 @@ mod tests {
     }
 
     #[test]
-    fn a_module_that_is_not_listed_is_refused() {
-        assert_eq!(list().chosen(&[]).expect("all are listed"), ["spsc", "turns"]);
-        assert!(list().chosen(&["sync".to_owned()]).is_err());
+    fn a_module_is_named_by_crate_and_path_and_a_ring_by_its_path_too() {
+        let other = TEXT.replace("\"turns\"", "\"topic/hub\"");
+        let other = List::parse("transport", &other).expect("the sample is whole");
+        assert_eq!(
+            (list().module("spsc"), list().module("ring/spsc")),
+            (Some("spsc"), Some("spsc"))
+        );
+        assert_eq!(other.module("transport/topic/hub"), Some("topic/hub"));
+        for name in ["spsc", "topic/hub", "ring/spsc", "transport/hub", "transport/", "transport"] {
+            assert_eq!(other.module(name), None, "{name}");
+        }
+        assert_eq!(list().module("sync"), None);
+    }
+
+    #[test]
+    fn the_committed_lists_name_files_that_there_are() {
+        let root = crate::workspace_root();
+        let lists = chosen(&root, &[]).expect("the lists are whole");
+        assert_eq!(lists.len(), CRATES.len());
+        for (list, modules) in lists {
+            let files = modules.iter().map(|module| list.files_of(&root, module));
+            let files: Vec<String> = files.flat_map(|of| of.expect("it has files")).collect();
+            for (_, change) in &list.excused {
+                assert!(files.contains(&change.file), "{change}");
+            }
+        }
+        let asked = ["shm/header".to_owned(), "spsc".to_owned()];
+        let lists = chosen(&root, &asked).expect("both are listed");
+        let asked: Vec<_> = lists.iter().map(|(list, of)| (list.krate, of.concat())).collect();
+        assert_eq!(asked, [("ring", "spsc".to_owned()), ("shm", "header".to_owned())]);
+        let refused = chosen(&root, &["shm/spsc".to_owned()]).expect_err("that is a ring");
+        assert!(refused.to_string().starts_with("module=shm/spsc is not one of ring/"));
     }
 }

@@ -288,6 +288,26 @@ mod tests {
     }
 
     #[test]
+    fn tail_spare_words_and_bytes_lie_where_the_picture_says() {
+        let ring = ByteRing::create(CAPACITY_BYTES_MIN, 1).unwrap();
+        let fd = ring.fd().try_clone_to_owned().unwrap();
+        let reader = ByteRingReader::open(fd, CAPACITY_BYTES_MIN).unwrap();
+        assert_eq!(reader.words.len(), 512 + CAPACITY_BYTES_MIN / 8);
+        ring.spare().store_release(0, 7);
+        assert_eq!((reader.words.load_acquire(8), reader.spare().load_acquire(0)), (7, 7));
+        let (tail, words) = (ring.tail(), reader.words.clone());
+        let info = SegmentInfo { kind: 1, generation: 1, layout_version: 1, layout_hash: 1 };
+        let head = OwnedSegment::create("corelane-test-head", CURSOR_WORDS, info).unwrap();
+        let mut producer = Producer::new(ring.into_side(head.words().read_only()).unwrap());
+        producer.try_send(&[255; 8]).unwrap();
+        let told = tail.load_acquire(0);
+        assert!(told > 0 && words.load_acquire(0) == told && reader.tail().load_acquire(0) == told);
+        assert_eq!(words.load_acquire(512 + 1), u64::MAX, "behind the header of the record");
+        let touched: Vec<_> = (0..512).filter(|&index| words.load_acquire(index) != 0).collect();
+        assert_eq!(touched, [0, 8], "nothing else of the page is written");
+    }
+
+    #[test]
     fn capacities_and_segments_that_do_not_fit_are_refused() {
         for bytes in [0, 63, 1000, 2 << 30] {
             assert_eq!(ByteRing::create(bytes, 1).unwrap_err().code(), "CL-0221");

@@ -178,3 +178,53 @@ impl PeerExtent {
             .expect("the chunk lies in the extent because its reference was checked")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::super::PAYLOAD_BYTES_MAX;
+    use super::*;
+
+    const SHAPE: ExtentShape = ExtentShape { chunk_bytes: 640, chunks: 3 };
+
+    #[test]
+    fn chunks_lie_side_by_side_behind_the_pages_of_their_generations() {
+        let starts = [0, 1, 2].map(|index| SHAPE.chunk_start(index));
+        assert_eq!(starts, [4_096, 4_736, 5_376]);
+        assert_eq!(SHAPE.words(), 512 + 3 * 80);
+        let many = ExtentShape { chunks: 513, ..SHAPE };
+        assert_eq!((many.chunk_start(0), many.words()), (8_192, 1_024 + 513 * 80));
+    }
+
+    #[test]
+    fn what_just_can_be_is_an_extent() {
+        for (chunk_bytes, chunks) in
+            [(CHUNK_BYTES_MIN, 1), (PAYLOAD_BYTES_MAX, 1), (CHUNK_BYTES_MIN, CHUNKS_MAX)]
+        {
+            let shape = ExtentShape { chunk_bytes, chunks };
+            assert_eq!(shape.check(), Ok(shape));
+        }
+        for (chunk_bytes, chunks) in
+            [(CHUNK_BYTES_MIN - 8, 1), (PAYLOAD_BYTES_MAX + 8, 1), (516, 1), (512, CHUNKS_MAX + 1)]
+        {
+            let shape = ExtentShape { chunk_bytes, chunks };
+            assert_eq!(shape.check(), Err(ShapeError { shape }));
+        }
+    }
+
+    #[test]
+    fn bytes_beyond_a_chunk_are_a_panic() {
+        let extent = OwnExtent::create(SHAPE, 1, &SegmentOptions::default()).unwrap();
+        for (index, len, is_there) in [(2, 640, true), (3, 0, false), (0, 641, false)] {
+            // SAFETY: SL-1: nobody else knows of this extent.
+            let read = catch_unwind(|| unsafe { extent.bytes(index, len) }.len());
+            let write = AssertUnwindSafe(|| {
+                // SAFETY: SL-1: as above.
+                unsafe { extent.bytes_mut(index, len) }.len()
+            });
+            assert_eq!(read.ok(), is_there.then_some(len));
+            assert_eq!(catch_unwind(write).ok(), is_there.then_some(len));
+        }
+    }
+}

@@ -276,9 +276,7 @@ impl Slab {
         let size = chunk_bytes(class);
         let (used, limit) = (self.used_bytes, self.limit_bytes);
         let left = limit.saturating_sub(used);
-        let doublings = self.classes[class].extents.min(16);
-        let wished = (EXTENT_BYTES_FIRST << doublings).min(EXTENT_BYTES_TARGET) / size;
-        let chunks = wished.clamp(1, CHUNKS_MAX).min(left / size);
+        let chunks = chunks_wished(self.classes[class].extents, size).min(left / size);
         if chunks == 0 || self.extents.len() == EXTENTS_MAX {
             return Err(LoanError::Exhausted { bytes, used, limit });
         }
@@ -334,5 +332,27 @@ impl Slab {
             counts.published += class.published.len() + class.held.len();
         }
         counts
+    }
+}
+
+/// Chunks of the next extent of a size that has `extents` already, if there is room for them.
+fn chunks_wished(extents: usize, size: usize) -> usize {
+    let bytes = (EXTENT_BYTES_FIRST << extents.min(16)).min(EXTENT_BYTES_TARGET);
+    (bytes / size).clamp(1, CHUNKS_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn extents_double_up_to_a_size_and_hold_a_chunk_at_least() {
+        const KIB: usize = 1 << 10;
+        let wished =
+            |size| [0, 1, 5, 9, 10, usize::MAX].map(|extents| chunks_wished(extents, size));
+        assert_eq!(wished(32 * KIB), [4, 8, 128, 2_048, 2_048, 2_048]);
+        assert_eq!(wished(640), [204, 409, 6_553, CHUNKS_MAX, CHUNKS_MAX, CHUNKS_MAX]);
+        assert_eq!(wished(1_024 * KIB), [1, 1, 4, 64, 64, 64]);
+        assert_eq!(wished(PAYLOAD_BYTES_MAX), [1; 6]);
     }
 }

@@ -89,6 +89,13 @@ fn a_payload_is_copied_and_held_and_its_chunk_used_again() {
     pair.reclaim(5000, 1);
     assert_eq!(pair.slab.counts().free, free + 1);
     assert_eq!(pair.slab.counts().published, 0);
+    let again = pair.publish(&payload[1..]);
+    assert_eq!(
+        again,
+        ChunkRef { length: 4_999, generation: reference.generation + 1, ..reference }
+    );
+    pair.reader.copy_to_vec(again, &mut copy).unwrap();
+    assert_eq!(copy, payload[1..]);
 }
 
 #[test]
@@ -126,9 +133,12 @@ fn an_extent_that_nobody_was_given_is_taken_back() {
     let mut pair = Pair::new(MIB);
     pair.publish(&[1; 600]);
     let before = pair.slab.counts();
-    assert_eq!(pair.slab.grow(600).unwrap().number, 1);
-    pair.slab.undo_growth(600);
-    assert_eq!(pair.slab.counts(), before);
+    for _ in 0..2 {
+        let extent = pair.slab.grow(600).unwrap();
+        assert_eq!((extent.number, extent.shape.chunks), (1, 409), "the second of its size");
+        pair.slab.undo_growth(600);
+        assert_eq!(pair.slab.counts(), before);
+    }
     let reference = pair.publish(&[2; 9_000]);
     assert_eq!(reference.extent, 1, "its number is given to the next one");
     let mut copy = Vec::new();
@@ -173,14 +183,97 @@ fn references_that_cannot_be_are_refused() {
 }
 
 #[test]
+fn a_reference_is_three_words_and_marks_its_own_chunk() {
+    let reference = ChunkRef { extent: 3, index: 4, length: 5, generation: 6 };
+    assert_eq!(reference.encode(), [3 << 32 | 4, 5, 6]);
+    let last = ChunkRef { extent: u32::MAX - 1, index: u32::MAX, length: 0, generation: 1 };
+    for reference in [reference, last, ChunkRef { index: 0, ..last }] {
+        assert_eq!(ChunkRef::decode(reference.encode()), reference);
+        assert_ne!(reference.mark(), 0, "zero is no mark");
+    }
+    assert_eq!(reference.mark(), (3 << 32 | 4) + 1);
+}
+
+#[test]
+fn a_hold_keeps_one_chunk_of_one_extent() {
+    let mut pair = Pair::new(MIB);
+    // One chunk in each of two extents, and a second one in the first.
+    let of_size = |pair: &mut Pair, bytes| pair.publish(&vec![bytes as u8; bytes]);
+    let (one, other) = (of_size(&mut pair, 600), of_size(&mut pair, 600));
+    let far = of_size(&mut pair, 9_000);
+    assert_eq!((one.extent, other.extent, far.extent), (0, 0, 1));
+    assert_eq!((one.index, other.index, far.index), (0, 1, 0));
+    let free = pair.slab.counts().free;
+    let held = pair.reader.hold(far, &pair.holds, trusted()).unwrap();
+    pair.reclaim(600, 3);
+    assert_eq!(pair.slab.counts().free, free + 2, "they have the same numbers in another extent");
+    pair.reclaim(9_000, 3);
+    assert_eq!((pair.slab.counts().free, pair.slab.counts().published), (free + 2, 1));
+    assert_eq!(pair.slab.wanted(9_000), Some(0), "what is held is looked at again");
+    drop(held);
+    pair.reclaim(9_000, 3);
+    assert_eq!((pair.slab.counts().free, pair.slab.wanted(9_000)), (free + 3, None));
+
+    let (kept, gone) = (of_size(&mut pair, 600), of_size(&mut pair, 600));
+    let held = pair.reader.hold(kept, &pair.holds, trusted()).unwrap();
+    pair.reclaim(600, 5);
+    assert_eq!(pair.slab.counts().published, 1, "{kept:?} is held and {gone:?} is not");
+    drop(held);
+}
+
+#[test]
+fn a_payload_may_fill_its_chunk() {
+    let mut pair = Pair::new(MIB);
+    for bytes in [0, 1, 512, 640] {
+        let payload = vec![7; bytes];
+        let reference = pair.publish(&payload);
+        let mut copy = vec![1; 3];
+        pair.reader.copy_to_vec(reference, &mut copy).unwrap();
+        assert_eq!(copy, payload);
+        let held = pair.reader.hold(reference, &pair.holds, trusted()).unwrap();
+        assert_eq!(&*held, &payload[..]);
+    }
+    assert_eq!(pair.reader.extents(), 2);
+    assert!(pair.slab.lend(PAYLOAD_BYTES_MAX).unwrap().is_none(), "there could be such a chunk");
+}
+
+#[test]
+fn every_byte_and_every_chunk_of_a_slab_is_counted() {
+    let mut pair = Pair::new(200_000);
+    pair.grow(600).unwrap();
+    let counts = SlabCounts { bytes: 204 * 640, extents: 1, chunks: 204, free: 204, published: 0 };
+    assert_eq!(pair.slab.counts(), counts);
+    let chunk = pair.lend(600);
+    pair.publish(&[1; 600]);
+    assert_eq!(pair.slab.counts(), SlabCounts { free: 202, published: 1, ..counts });
+    drop(chunk);
+    assert_eq!(pair.slab.counts(), SlabCounts { free: 203, published: 1, ..counts });
+    // What is left of the limit makes a smaller extent, and what is left then none.
+    pair.grow(600).unwrap();
+    let bytes = 312 * 640;
+    let counts = SlabCounts { bytes, extents: 2, chunks: 312, free: 311, published: 1 };
+    assert_eq!(pair.slab.counts(), counts);
+    let refused = pair.grow(600).unwrap_err();
+    assert!(matches!(refused, LoanError::Exhausted { used: 199_680, limit: 200_000, .. }));
+    let numbers: Vec<_> = pair.slab.extents().map(|it| (it.number, it.shape.chunks)).collect();
+    assert_eq!(numbers, [(0, 204), (1, 108)]);
+}
+
+#[test]
 fn holds_are_bounded() {
     let mut pair = Pair::new(MIB);
     let reference = pair.publish(&[7; 600]);
     let hold = |pair: &Pair| pair.reader.hold(reference, &pair.holds, trusted());
     let held: Vec<_> = (0..4).map(|_| hold(&pair).unwrap()).collect();
     assert_eq!(hold(&pair).unwrap_err().code(), "CL-0375");
+    assert_eq!(pair.holds.count(), 4);
     drop(held);
-    assert!(hold(&pair).is_ok());
+    for _ in 0..2 {
+        let held: Vec<_> = (0..4).map(|_| hold(&pair).unwrap()).collect();
+        assert_eq!(held.len(), 4, "every one of them comes back");
+    }
+    let many = Holds::new(hold_words(HOLDS_MAX + 1));
+    assert_eq!(many.count(), HOLDS_MAX);
     let none = Holds::new(hold_words(1).window(0, 0).unwrap());
     let refused = pair.reader.hold(reference, &none, trusted()).unwrap_err();
     assert!(matches!(refused, ReadError::NoHold { max: 0 }));

@@ -316,6 +316,38 @@ mod tests {
     }
 
     #[test]
+    fn what_just_keeps_to_the_limits_is_taken() {
+        let mut state = State::default();
+        // A tag without its hash has so many bytes as it is told.
+        let bare = encode(&tag("").unwrap()).len();
+        for (end, bytes, is_taken) in [(10, TAG_BYTES_MAX, true), (11, TAG_BYTES_MAX + 1, false)] {
+            let tag = tag(&"x".repeat(bytes - bare));
+            let name = end.to_string();
+            let told = state.register(1, Registration { tag, ..asked(end, Role::Sender, &name) });
+            assert_eq!(matches!(told[0], Action::Registered { .. }), is_taken, "{bytes}");
+        }
+        for name in ["n".to_owned(), "n".repeat(NAME_BYTES_MAX)] {
+            let told = state.register(1, asked(name.len() as u64, Role::Receiver, &name));
+            assert!(matches!(told[0], Action::Registered { .. }), "{}", name.len());
+        }
+    }
+
+    #[test]
+    fn an_end_is_told_how_many_links_follow_and_nobody_is_linked_to_its_own_kind() {
+        let mut state = State::default();
+        let links_told = |told: &[Action]| match &told[0] {
+            Action::Registered { to: 1, links, .. } => *links,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(links_told(&state.register(1, asked(10, Role::Publisher, "a"))), 0);
+        assert_eq!(links_told(&state.register(1, asked(11, Role::Publisher, "a"))), 0);
+        let third = state.register(1, asked(12, Role::Subscriber, "a"));
+        assert_eq!(links_told(&third), 2);
+        let link = Action::Link { one: (1, 10), other: (1, 12) };
+        assert_eq!((third.len(), &third[1]), (3, &link));
+    }
+
+    #[test]
     fn a_name_is_there_as_long_as_it_has_an_end() {
         let mut state = State::default();
         state.register(1, asked(10, Role::Publisher, "a"));

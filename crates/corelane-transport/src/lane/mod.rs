@@ -120,4 +120,6 @@ mod tests;
 #[cfg(test)]
 mod tests_listening;
 #[cfg(test)]
+mod tests_ring;
+#[cfg(test)]
 mod tests_tap;

@@ -407,8 +407,9 @@ mod tests {
         let deep = |levels: usize| (0..levels).fold(byte(), |ty, _| array(ty, 1));
         let huge = MESSAGE_BYTES_MAX + 1;
         let (zero, wide) = (array(byte(), 0), array(array(byte(), usize::MAX), 2));
+        let short = Type::Scalar(Scalar::U16);
         #[rustfmt::skip]
-        let cases: [(usize, usize, Vec<Field>, &str); 15] = [
+        let cases: [(usize, usize, Vec<Field>, &str); 16] = [
             (0, 1, vec![], "0 fields"),
             (1025, 1, bytes(1025), "1025 fields"),
             (huge, 1, vec![field("a", 0, array(byte(), huge))], "at most 1073741824"),
@@ -423,6 +424,7 @@ mod tests {
             (3, 1, vec![field("a", 0, byte()), field("b", 2, byte())], "the one before ends at 1"),
             (1, 1, vec![field("a", 0, zero)], "has 0 bytes"),
             (8, 1, vec![field("a", 0, wide)], "8 are left"),
+            (2, 1, vec![field("a", 0, byte()), field("b", 1, short)], "2 bytes, 1 are left"),
             (2, 1, bytes(1), "end at 1 of 2"),
         ];
         for (size, alignment, fields, expected) in cases {
@@ -435,6 +437,48 @@ mod tests {
             assert_eq!(Schema::bytes(name).unwrap_err().code(), "CL-0433");
             assert!(Struct::new(name, 1, 1, bytes(1)).is_err());
         }
+    }
+
+    #[test]
+    fn what_just_keeps_to_the_limits_is_taken() {
+        let byte = || Type::Scalar(Scalar::U8);
+        let bytes = |count: usize| (0..count).map(|i| field(&format!("f{i}"), i, byte())).collect();
+        let one = |name: &str| vec![field(name, 0, byte())];
+        let of = |name: &str, size, alignment, fields| Struct::new(name, size, alignment, fields);
+        assert!(of("a", FIELDS_MAX, 1, bytes(FIELDS_MAX)).is_ok());
+        let whole = vec![field("a", 0, array(byte(), MESSAGE_BYTES_MAX))];
+        assert!(of("a", MESSAGE_BYTES_MAX, 4096, whole).is_ok());
+        for (length, is_taken) in [(NAME_BYTES_MAX, true), (NAME_BYTES_MAX + 1, false)] {
+            assert_eq!(of(&"n".repeat(length), 1, 1, one("a")).is_ok(), is_taken);
+            assert_eq!(Schema::bytes(&"n".repeat(length)).is_ok(), is_taken);
+        }
+        let long = |length| "n".repeat(length);
+        for name in ["_", "_1", "A0", "z", &long(FIELD_NAME_BYTES_MAX)] {
+            assert!(of("a", 1, 1, one(name)).is_ok(), "{name}");
+        }
+        for name in ["a-b", "a b", "1", &long(FIELD_NAME_BYTES_MAX + 1)] {
+            assert!(of("a", 1, 1, one(name)).is_err(), "{name}");
+        }
+        // A message that needs no alignment, and one whose fields leave it a byte too short.
+        assert!(of("a", 2, 1, bytes(2)).is_ok());
+        assert!(of("a", 1, 1, vec![field("a", 0, Type::Scalar(Scalar::U16))]).is_err());
+    }
+
+    #[test]
+    fn structs_and_arrays_within_each_other_count_as_levels() {
+        let within = |ty: Type| {
+            let size = ty.size();
+            let fields = vec![field("inner", 0, ty), field("byte", size, Type::Scalar(Scalar::U8))];
+            Struct::new("s", size + 1, 1, fields)
+        };
+        let mut ty = Type::Scalar(Scalar::U8);
+        for _ in 0..7 {
+            ty = array(Type::Struct(within(ty).expect("it is less than 16 deep")), 1);
+        }
+        assert_eq!(ty.depth(), 14);
+        let ty = Type::Struct(within(ty).expect("because 14 are fewer than 16"));
+        let last = within(ty).expect("because 15 are fewer than 16");
+        assert!(within(Type::Struct(last)).is_err());
     }
 
     #[test]

@@ -146,6 +146,29 @@ mod tests {
     }
 
     #[test]
+    fn a_group_has_as_many_words_as_the_picture_says() {
+        let shape = GroupShape::new(3, 4).unwrap();
+        assert_eq!((shape.seats(), shape.holds()), (3, 4));
+        // A line, joins and cursors in whole lines, and the holds.
+        assert_eq!((shape.first_hold(), shape.words()), (24, 24 + 12));
+        let own = shape.create(1).unwrap();
+        for seat in 0..3 {
+            let holds = shape.holds_of(own.words(), seat);
+            assert_eq!(holds.len(), 4);
+            holds.store_release(0, 7);
+            assert_eq!(own.words().load_acquire(24 + 4 * seat), 7);
+        }
+        assert_eq!(GroupShape::new(SEATS_MAX, HOLDS_MAX).map(|it| it.seats()), Some(SEATS_MAX));
+    }
+
+    #[test]
+    fn who_falls_asleep_is_counted_and_changes_the_word_for_ever() {
+        let two = 2 * FALLS_ASLEEP;
+        assert_eq!((sleeping(0), sleeping(two)), (0, 2));
+        assert_eq!(two - 2, 2 << 32, "it is another word when they are awake again");
+    }
+
+    #[test]
     fn groups_that_cannot_be_are_none() {
         for (seats, holds) in [(0, 1), (SEATS_MAX + 1, 1), (1, HOLDS_MAX + 1)] {
             assert_eq!(GroupShape::new(seats, holds), None);

@@ -277,8 +277,9 @@ impl Hub {
             }
             ToSink::Log(offer) => {
                 let opened = self.open(offer, one()?)?;
-                let opening = inner.opening.get_mut(&peer).ok_or("its log came twice")?;
-                opening.log = Some(opened);
+                let opening = inner.opening.get_mut(&peer);
+                let log = opening.map(|opening| &mut opening.log).filter(|log| log.is_none());
+                *log.ok_or("its log came twice")? = Some(opened);
             }
             ToSink::Ready {} => {
                 let opening = inner.opening.remove(&peer).ok_or("it was ready twice")?;
@@ -371,3 +372,6 @@ impl LocalEnd for Hub {
         self.publish_change();
     }
 }
+
+#[cfg(test)]
+mod tests;

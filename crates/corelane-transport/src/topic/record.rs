@@ -190,6 +190,54 @@ mod tests {
     }
 
     #[test]
+    fn what_just_fits_lies_in_the_record() {
+        let fixed = |bytes| Layout::new(Some(bytes), 0, false, false);
+        assert_eq!((fixed(512).inline_bytes, fixed(512).record_words()), (512, 64));
+        assert_eq!((fixed(513).inline_bytes, fixed(513).record_words()), (0, REF_WORDS));
+        assert!(!fixed(512).is_always_loaned() && fixed(513).is_always_loaned());
+        assert_eq!(fixed(0).record_words(), 1, "a message without bytes is one too");
+        // Of those of any length it holds a reference at least.
+        let any = |inline_bytes| Layout::new(None, inline_bytes, true, true);
+        assert_eq!((any(0).inline_bytes, any(0).record_words()), (24, 6));
+        assert_eq!((any(25).inline_bytes, any(25).record_words()), (25, 7));
+        let mut record = vec![0; any(25).record_words()];
+        record[0] = 25;
+        let body = any(25).parse(&record).map(|parsed| parsed.body);
+        assert_eq!(body, Some(Body::Inline { first: 3, bytes: 25 }));
+        record[0] = 26;
+        assert_eq!(any(25).parse(&record), None);
+    }
+
+    #[test]
+    fn a_record_has_just_the_words_of_its_layout() {
+        let offer = |message_bytes, record_words| LogOffer {
+            slots: 4,
+            record_words,
+            seats_max: 1,
+            first_seat: 0,
+            has_time: true,
+            has_hash: false,
+            message_bytes,
+        };
+        for (message_bytes, words) in [(Some(24), 4), (Some(0), 2), (Some(5_000), 4), (None, 5)] {
+            let told = Layout::of_offer(&offer(message_bytes, words)).map(|it| it.record_words());
+            assert_eq!(told, Some(words), "{message_bytes:?}");
+            assert_eq!(Layout::of_offer(&offer(message_bytes, words - 1)), None);
+            if message_bytes.is_some() {
+                assert_eq!(Layout::of_offer(&offer(message_bytes, words + 1)), None);
+            }
+        }
+        // A reference that does not fit what there is of a record is none.
+        let layout = Layout::new(Some(5_000), 0, true, false);
+        let mut record = vec![0; layout.record_words()];
+        assert_eq!(layout.put_loaned(&mut record, REFERENCE, 11, 12), 4);
+        assert_eq!(layout.parse(&record).map(|it| it.body), Some(Body::Loaned(REFERENCE)));
+        for words in 0..4 {
+            assert_eq!(layout.parse(&record[..words]), None, "{words}");
+        }
+    }
+
+    #[test]
     fn lengths_that_cannot_be_are_none() {
         let layout = Layout::new(None, 120, false, false);
         let mut record = vec![0; layout.record_words()];

@@ -379,3 +379,6 @@ impl Arrivals<WordsRo> for Ear {
         std::mem::take(&mut inner.changes)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -27,6 +27,7 @@ mod envelope;
 mod event_count;
 pub mod exchange;
 pub mod lane;
+mod news;
 mod participant;
 mod port;
 pub mod schema;

@@ -32,7 +32,7 @@ impl LaneReceiver {
     fn doorbell(&mut self) -> Result<&mut Doorbell, BellError> {
         if self.doorbell.is_none() {
             let doorbell = Doorbell::new()?;
-            self.shared.listen(doorbell.ringer().clone());
+            self.shared.news.listen(0, doorbell.ringer().clone());
             self.doorbell = Some(doorbell);
         }
         Ok(self.doorbell.as_mut().expect("because it was just made"))

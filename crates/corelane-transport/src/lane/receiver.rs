@@ -1,16 +1,16 @@
 //! The receiving end of a lane.
 
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicU64, Ordering, fence};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{Ordering, fence};
 use std::time::{Duration, Instant};
 
 use corelane_shm::fdpass::{Channel, Packet};
 use corelane_shm::{WordsRw, futex};
 
-use crate::doorbell::{Doorbell, Ringer};
-use crate::event_count::EventCount;
+use crate::doorbell::Doorbell;
 use crate::exchange::message::{PROTOCOL, Role, ToSink, ToSource, Want, decode, encode};
+use crate::news::News;
 use crate::participant::{LocalEnd, Participant, Registered, Verdict};
 use crate::strategy::SharedBarrier;
 use crate::topic::LINK_PATIENCE;
@@ -32,7 +32,7 @@ pub(super) struct Connected {
 }
 
 #[derive(Debug, Default)]
-struct Inner {
+pub(super) struct Inner {
     opening: Option<(u64, Arc<Channel>, WordsRw)>,
     /// Made by the participant's thread, not yet taken by the receiver.
     next: Option<Connected>,
@@ -47,37 +47,10 @@ pub(super) struct Shared {
     options: LaneOptions,
     pub(super) is_fenced: bool,
     pub(super) barrier: SharedBarrier,
-    inner: Mutex<Inner>,
-    version: AtomicU64,
-    bell: EventCount,
-    /// Of a receiver that waits by a descriptor.
-    ringer: Mutex<Option<Arc<Ringer>>>,
-    changed: Condvar,
+    pub(super) news: News<Inner>,
 }
 
 impl Shared {
-    fn inner(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn publish_change(&self) {
-        self.version.fetch_add(1, Ordering::Release);
-        self.bell.raise();
-        if let Some(ringer) = &*self.ringer() {
-            ringer.ring();
-        }
-        self.changed.notify_all();
-    }
-
-    fn ringer(&self) -> MutexGuard<'_, Option<Arc<Ringer>>> {
-        self.ringer.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The receiver is rung for changes as well.
-    pub(super) fn listen(&self, ringer: Arc<Ringer>) {
-        *self.ringer() = Some(ringer);
-    }
-
     fn begin(&self, channel: &Arc<Channel>) -> Result<WordsRw, String> {
         let own = page::create().map_err(|error| error.to_string())?;
         let want = Want {
@@ -95,7 +68,7 @@ impl Shared {
 
     fn hear(&self, peer: u64, packet: Packet) -> Result<(), String> {
         let message = decode::<ToSink>(&packet.bytes).ok_or("its packet is no message")?;
-        let mut inner = self.inner();
+        let mut inner = self.news.lock();
         match message {
             ToSink::Lane(offer) => {
                 let opening = inner.opening.take().filter(|(number, ..)| *number == peer);
@@ -115,7 +88,7 @@ impl Shared {
             _ => return Err("it is no sender of a lane".into()),
         }
         drop(inner);
-        self.publish_change();
+        self.news.tell();
         Ok(())
     }
 }
@@ -124,11 +97,11 @@ impl LocalEnd for Shared {
     fn linked(&self, peer: u64, channel: &Arc<Channel>) -> Verdict {
         match self.begin(channel) {
             Ok(own) => {
-                self.inner().opening = Some((peer, channel.clone(), own));
+                self.news.lock().opening = Some((peer, channel.clone(), own));
                 Verdict::Keep
             }
             Err(reason) => {
-                self.inner().refusal = Some(reason);
+                self.news.lock().refusal = Some(reason);
                 Verdict::Cut
             }
         }
@@ -138,20 +111,20 @@ impl LocalEnd for Shared {
         match self.hear(peer, packet) {
             Ok(()) => Verdict::Keep,
             Err(reason) => {
-                self.inner().refusal = Some(reason);
+                self.news.lock().refusal = Some(reason);
                 Verdict::Cut
             }
         }
     }
 
     fn unlinked(&self, peer: u64) {
-        let mut inner = self.inner();
+        let mut inner = self.news.lock();
         if inner.peer == Some(peer) {
             inner.peer = None;
         }
         inner.ended += 1;
         drop(inner);
-        self.publish_change();
+        self.news.tell();
     }
 }
 
@@ -182,11 +155,7 @@ impl LaneReceiver {
             options,
             is_fenced: options.spins == 0 || !barrier.is_reached(),
             barrier,
-            inner: Mutex::default(),
-            version: AtomicU64::new(0),
-            bell: EventCount::new()?,
-            ringer: Mutex::default(),
-            changed: Condvar::new(),
+            news: News::new()?,
         });
         let (registered, _, links) =
             participant.register(Role::Receiver, name, None, shared.clone())?;
@@ -209,21 +178,13 @@ impl LaneReceiver {
     /// Waits until there is, or was, a sender; false after `timeout`.
     pub fn wait_for_sender(&self, timeout: Duration) -> bool {
         let deadline = Instant::now() + timeout;
-        let mut inner = self.shared.inner();
-        while inner.peer.is_none() && inner.ended == 0 {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return false;
-            }
-            let waited = self.shared.changed.wait_timeout(inner, left);
-            (inner, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        }
-        inner.peer.is_some()
+        let is_told = |inner: &Inner| inner.peer.is_some() || inner.ended > 0;
+        self.shared.news.wait_until(deadline, is_told) && self.is_connected()
     }
 
     /// Whether there is a sender.
     pub fn is_connected(&self) -> bool {
-        self.shared.inner().peer.is_some()
+        self.shared.news.lock().peer.is_some()
     }
 
     /// Hands up to `count` records to `take`, each where it lies or as a copy on the stack of this
@@ -253,7 +214,7 @@ impl LaneReceiver {
             },
             None => 0,
         };
-        if taken == 0 && self.shared.version.load(Ordering::Acquire) != self.version {
+        if taken == 0 && self.shared.news.version() != self.version {
             let next = self.drain_next(count, take);
             if let (Err(LaneReceiveError::Corrupt { .. }), Some(current)) = (&next, &self.current) {
                 current.channel.shutdown();
@@ -280,8 +241,8 @@ impl LaneReceiver {
                 return Ok(taken);
             }
         }
-        let mut inner = self.shared.inner();
-        self.version = self.shared.version.load(Ordering::Acquire);
+        let mut inner = self.shared.news.lock();
+        self.version = self.shared.news.version();
         let current = self.current.as_ref().map(|current| current.peer);
         if let Some(next) = inner.next.take() {
             self.current = Some(next);
@@ -348,7 +309,7 @@ impl LaneReceiver {
             std::hint::spin_loop();
         }
         loop {
-            let seen = self.shared.bell.now();
+            let seen = self.shared.news.bell.now();
             if self.has_something() {
                 return Ok(true);
             }
@@ -361,13 +322,13 @@ impl LaneReceiver {
     }
 
     pub(super) fn has_something(&mut self) -> bool {
-        self.shared.version.load(Ordering::Acquire) != self.version
+        self.shared.news.version() != self.version
             || self.current.as_mut().is_some_and(|current| current.ring.has_record())
     }
 
     /// Sleeps once, unless something is there.
     fn sleep(&mut self, seen: u64, timeout: Duration) -> Result<(), LaneReceiveError> {
-        let bell = self.shared.bell.waiter(seen);
+        let bell = self.shared.news.bell.waiter(seen);
         let Some(current) = &mut self.current else {
             futex::wait_any(&[bell], Some(timeout))?;
             return Ok(());

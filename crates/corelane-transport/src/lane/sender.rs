@@ -1,16 +1,16 @@
 //! The sending end of a lane.
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::atomic::{AtomicU64, Ordering, fence};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{Ordering, fence};
 use std::time::{Duration, Instant};
 
 use corelane_shm::fdpass::{Channel, Packet};
 use corelane_shm::{WordsRo, futex};
 
 use crate::doorbell::Ringer;
-use crate::event_count::EventCount;
 use crate::exchange::message::{Role, ToSink, ToSource, decode, encode};
+use crate::news::News;
 use crate::participant::{LocalEnd, Participant, Registered, Verdict};
 use crate::strategy::SharedBarrier;
 use crate::topic::LINK_PATIENCE;
@@ -50,23 +50,10 @@ struct Inner {
 #[derive(Debug)]
 struct Shared {
     kind: LaneKind,
-    inner: Mutex<Inner>,
-    version: AtomicU64,
-    bell: EventCount,
-    changed: Condvar,
+    news: News<Inner>,
 }
 
 impl Shared {
-    fn inner(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn publish_change(&self) {
-        self.version.fetch_add(1, Ordering::Release);
-        self.bell.raise();
-        self.changed.notify_all();
-    }
-
     fn welcome(&self, peer: u64, channel: &Arc<Channel>, packet: Packet) -> Result<(), String> {
         let Some(ToSource::Want(want)) = decode(&packet.bytes) else {
             return Err("its first packet was not what it wants".into());
@@ -81,7 +68,7 @@ impl Shared {
         let ring = new.open(&receiver)?;
         let (channel, is_fenced) = (channel.clone(), want.is_fenced);
         // The offer goes out under the lock: its answer finds the connection.
-        let mut inner = self.inner();
+        let mut inner = self.news.lock();
         channel
             .send(&offer, &[fd.as_fd()], Some(Duration::ZERO))
             .map_err(|error| error.to_string())?;
@@ -95,12 +82,12 @@ impl Shared {
 
 impl LocalEnd for Shared {
     fn linked(&self, peer: u64, channel: &Arc<Channel>) -> Verdict {
-        self.inner().taps.linked(peer, channel);
+        self.news.lock().taps.linked(peer, channel);
         Verdict::Keep
     }
 
     fn heard(&self, peer: u64, packet: Packet) -> Verdict {
-        let mut inner = self.inner();
+        let mut inner = self.news.lock();
         if inner.peer == Some(peer) {
             match decode(&packet.bytes) {
                 Some(ToSource::Joined {}) => inner.has_joined = true,
@@ -122,7 +109,7 @@ impl LocalEnd for Shared {
                 }
             }
             drop(inner);
-            self.publish_change();
+            self.news.tell();
             return Verdict::Keep;
         }
         let message = decode::<ToSource>(&packet.bytes);
@@ -147,13 +134,13 @@ impl LocalEnd for Shared {
         // One that takes nothing learns it by the end of the link.
         let _ = channel.send(&sorry, &[], Some(Duration::ZERO));
         if !is_tap {
-            self.inner().why_cut = Some(reason);
+            self.news.lock().why_cut = Some(reason);
         }
         Verdict::Cut
     }
 
     fn unlinked(&self, peer: u64) {
-        let mut inner = self.inner();
+        let mut inner = self.news.lock();
         if inner.taps.unlinked(peer) {
             return;
         }
@@ -164,7 +151,7 @@ impl LocalEnd for Shared {
         }
         inner.ended += 1;
         drop(inner);
-        self.publish_change();
+        self.news.tell();
     }
 }
 
@@ -203,13 +190,7 @@ impl LaneSender {
         kind: LaneKind,
     ) -> Result<Self, LaneError> {
         kind.check()?;
-        let shared = Arc::new(Shared {
-            kind,
-            inner: Mutex::default(),
-            version: AtomicU64::new(0),
-            bell: EventCount::new()?,
-            changed: Condvar::new(),
-        });
+        let shared = Arc::new(Shared { kind, news: News::new()? });
         let (registered, _, links) =
             participant.register(Role::Sender, name, None, shared.clone())?;
         let sender = Self {
@@ -228,17 +209,7 @@ impl LaneSender {
     }
 
     fn wait_until(&self, timeout: Duration, is_done: impl Fn(&Inner) -> bool) -> bool {
-        let deadline = Instant::now() + timeout;
-        let mut inner = self.shared.inner();
-        while !is_done(&inner) {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return false;
-            }
-            let waited = self.shared.changed.wait_timeout(inner, left);
-            (inner, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        }
-        true
+        self.shared.news.wait_until(Instant::now() + timeout, is_done)
     }
 
     /// Waits until there is a receiver; false after `timeout`.
@@ -248,14 +219,14 @@ impl LaneSender {
 
     /// Whether there is a receiver.
     pub fn is_connected(&self) -> bool {
-        self.shared.inner().has_joined
+        self.shared.news.lock().has_joined
     }
 
     /// Takes in what the participant's thread has.
     #[cold]
     fn catch_up(&mut self) {
-        let mut inner = self.shared.inner();
-        self.version = self.shared.version.load(Ordering::Acquire);
+        let mut inner = self.shared.news.lock();
+        self.version = self.shared.news.version();
         if inner.peer != self.current.as_ref().map(|current| current.peer) {
             if let Some(mut gone) = self.current.take() {
                 self.counts.undelivered += gone.ring.pending();
@@ -271,7 +242,7 @@ impl LaneSender {
     /// - [`LaneSendError`]: nothing was sent.
     #[inline]
     pub fn send(&mut self, record: &[u8]) -> Result<(), LaneSendError> {
-        if self.shared.version.load(Ordering::Relaxed) != self.version {
+        if self.shared.news.version() != self.version {
             self.catch_up();
         }
         let result = match &mut self.current {
@@ -295,7 +266,7 @@ impl LaneSender {
         &mut self,
         records: impl IntoIterator<Item = &'a [u8]>,
     ) -> Result<usize, LaneSendError> {
-        if self.shared.version.load(Ordering::Relaxed) != self.version {
+        if self.shared.news.version() != self.version {
             self.catch_up();
         }
         let Some(current) = &mut self.current else {
@@ -325,7 +296,7 @@ impl LaneSender {
         bytes: usize,
         mut fill: impl FnMut(&mut [u8]),
     ) -> Result<usize, LaneSendError> {
-        if self.shared.version.load(Ordering::Relaxed) != self.version {
+        if self.shared.news.version() != self.version {
             self.catch_up();
         }
         let Some(current) = &mut self.current else {
@@ -350,7 +321,7 @@ impl LaneSender {
     pub fn send_within(&mut self, record: &[u8], timeout: Duration) -> Result<(), LaneSendError> {
         let started = Instant::now();
         loop {
-            let seen = self.shared.bell.now();
+            let seen = self.shared.news.bell.now();
             match self.send(record) {
                 Err(LaneSendError::Full { .. } | LaneSendError::NotConnected) => {}
                 result => return result,
@@ -382,7 +353,7 @@ impl LaneSender {
         let result = match sent {
             Err(LaneSendError::Full { .. } | LaneSendError::NotConnected) => {
                 let head = head.as_ref().map(|words| futex::Waiter { words, index: 0, expected });
-                let bell = self.shared.bell.waiter(seen);
+                let bell = self.shared.news.bell.waiter(seen);
                 let waiters: Vec<_> = head.into_iter().chain([bell]).collect();
                 futex::wait_any(&waiters, Some(timeout)).map(|_| false).map_err(Into::into)
             }
@@ -401,7 +372,7 @@ impl LaneSender {
     #[cold]
     fn refuse(&mut self, error: LaneSendError) -> LaneSendError {
         if let LaneSendError::Corrupt { reason } = &error {
-            self.shared.inner().why_cut = Some(reason.clone());
+            self.shared.news.lock().why_cut = Some(reason.clone());
             if let Some(current) = &self.current {
                 current.channel.shutdown();
             }
@@ -435,7 +406,7 @@ impl LaneSender {
         fence(Ordering::Acquire);
         if current.receiver.load_relaxed(page::LISTENS) != 0 {
             // A receiver that has its place now has not taken over yet.
-            let inner = self.shared.inner();
+            let inner = self.shared.news.lock();
             if let Some(bell) = inner.bell.as_ref().filter(|_| inner.peer == Some(current.peer)) {
                 bell.ring();
             }
@@ -444,7 +415,7 @@ impl LaneSender {
 
     /// Taps that read along: whatever is sent from here on, they read or count as missed.
     pub fn taps(&self) -> usize {
-        self.shared.inner().taps.count()
+        self.shared.news.lock().taps.count()
     }
 
     /// What was counted so far.
@@ -454,6 +425,6 @@ impl LaneSender {
 
     /// Why the last receiver was cut off, if one was.
     pub fn why_cut(&self) -> Option<String> {
-        self.shared.inner().why_cut.clone()
+        self.shared.news.lock().why_cut.clone()
     }
 }

@@ -2,16 +2,15 @@
 
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use corelane_ring::tap::TapError;
 use corelane_shm::fdpass::{Channel, Packet};
 use corelane_shm::futex;
 
-use crate::event_count::EventCount;
 use crate::exchange::message::{PROTOCOL, Role, ToSink, ToSource, decode, encode};
+use crate::news::News;
 use crate::participant::{LocalEnd, Participant, Registered, Verdict};
 use crate::topic::LINK_PATIENCE;
 
@@ -41,26 +40,13 @@ struct Inner {
 /// What the participant's thread keeps of a tap.
 #[derive(Debug)]
 struct Shared {
-    inner: Mutex<Inner>,
-    version: AtomicU64,
-    bell: EventCount,
-    changed: Condvar,
+    news: News<Inner>,
 }
 
 impl Shared {
-    fn inner(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn publish_change(&self) {
-        self.version.fetch_add(1, Ordering::Release);
-        self.bell.raise();
-        self.changed.notify_all();
-    }
-
     fn hear(&self, peer: u64, packet: Packet) -> Result<(), String> {
         let message = decode::<ToSink>(&packet.bytes).ok_or("its packet is no message")?;
-        let mut inner = self.inner();
+        let mut inner = self.news.lock();
         match message {
             ToSink::Tapped { lane, is_new } => {
                 let Ok([fd]) = <[OwnedFd; 1]>::try_from(packet.fds) else {
@@ -86,13 +72,13 @@ impl Shared {
             _ => return Err("it is no sender of a lane".into()),
         }
         drop(inner);
-        self.publish_change();
+        self.news.tell();
         Ok(())
     }
 
     /// Ends the link to a sender that broke the rules.
     fn cut(&self, peer: u64) {
-        let inner = self.inner();
+        let inner = self.news.lock();
         if let Some((_, channel)) = inner.source.as_ref().filter(|(number, _)| *number == peer) {
             channel.shutdown();
         }
@@ -101,7 +87,7 @@ impl Shared {
 
 impl LocalEnd for Shared {
     fn linked(&self, peer: u64, channel: &Arc<Channel>) -> Verdict {
-        let mut inner = self.inner();
+        let mut inner = self.news.lock();
         if let Some((_, before)) = inner.source.replace((peer, channel.clone())) {
             // A lane has one sender: the one before is not known to be gone yet.
             before.shutdown();
@@ -118,27 +104,27 @@ impl LocalEnd for Shared {
     }
 
     fn heard(&self, peer: u64, packet: Packet) -> Verdict {
-        if self.inner().source.as_ref().is_none_or(|(number, _)| *number != peer) {
+        if self.news.lock().source.as_ref().is_none_or(|(number, _)| *number != peer) {
             // Another sender has taken its place.
             return Verdict::Cut;
         }
         match self.hear(peer, packet) {
             Ok(()) => Verdict::Keep,
             Err(reason) => {
-                self.inner().refusal = Some(reason);
+                self.news.lock().refusal = Some(reason);
                 Verdict::Cut
             }
         }
     }
 
     fn unlinked(&self, peer: u64) {
-        let mut inner = self.inner();
+        let mut inner = self.news.lock();
         if inner.source.as_ref().is_some_and(|(number, _)| *number == peer) {
             (inner.source, inner.is_ready) = (None, false);
         }
         inner.ended += 1;
         drop(inner);
-        self.publish_change();
+        self.news.tell();
     }
 }
 
@@ -178,12 +164,7 @@ pub struct LaneTap {
 
 impl LaneTap {
     pub(super) fn new(participant: &Participant, name: &str) -> Result<Self, LaneError> {
-        let shared = Arc::new(Shared {
-            inner: Mutex::default(),
-            version: AtomicU64::new(0),
-            bell: EventCount::new()?,
-            changed: Condvar::new(),
-        });
+        let shared = Arc::new(Shared { news: News::new()? });
         let (registered, _, links) = participant.register(Role::Tap, name, None, shared.clone())?;
         let tap = Self {
             shared,
@@ -200,17 +181,7 @@ impl LaneTap {
     }
 
     fn wait_until(&self, timeout: Duration, is_done: impl Fn(&Inner) -> bool) -> bool {
-        let deadline = Instant::now() + timeout;
-        let mut inner = self.shared.inner();
-        while !is_done(&inner) {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return false;
-            }
-            let waited = self.shared.changed.wait_timeout(inner, left);
-            (inner, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        }
-        true
+        self.shared.news.wait_until(Instant::now() + timeout, is_done)
     }
 
     /// Waits until a sender has let this tap in; false after `timeout`. What is sent from then on
@@ -221,7 +192,7 @@ impl LaneTap {
 
     /// Whether a sender has let this tap in and is there.
     pub fn is_connected(&self) -> bool {
-        self.shared.inner().is_ready
+        self.shared.news.lock().is_ready
     }
 
     /// Copies the next record into `record`, whose content it replaces; false when there is none.
@@ -231,7 +202,7 @@ impl LaneTap {
     pub fn try_receive(&mut self, record: &mut Vec<u8>) -> Result<bool, LaneReceiveError> {
         for _ in 0..LOOKS_MAX {
             // Before the look at the ring: what was sent before the news is read before it.
-            let has_news = self.shared.version.load(Ordering::Acquire) != self.version;
+            let has_news = self.shared.news.version() != self.version;
             if let Some((peer, ring)) = &mut self.current {
                 match ring.try_read(record) {
                     Ok(true) => {
@@ -262,14 +233,14 @@ impl LaneTap {
     /// Nothing was there, and something happened. True when there may be a record now.
     #[cold]
     fn take_news(&mut self, record: &mut Vec<u8>) -> Result<bool, LaneReceiveError> {
-        let mut inner = self.shared.inner();
+        let mut inner = self.shared.news.lock();
         if let Some(reason) = inner.refusal.take() {
             record.clear();
             return Err(LaneReceiveError::Unusable { reason });
         }
         self.missed.add(std::mem::take(&mut inner.missed));
         let Some(next) = inner.rings.pop_front() else {
-            self.version = self.shared.version.load(Ordering::Acquire);
+            self.version = self.shared.news.version();
             return Ok(false);
         };
         // The ring before was empty after there was another; a sender that had not noticed yet may
@@ -293,7 +264,7 @@ impl LaneTap {
         let started = Instant::now();
         let mut pause = PAUSE_MIN;
         loop {
-            let seen = self.shared.bell.now();
+            let seen = self.shared.news.bell.now();
             if self.try_receive(record)? {
                 return Ok(true);
             }
@@ -301,7 +272,7 @@ impl LaneTap {
             if left.is_zero() {
                 return Ok(false);
             }
-            let bell = self.shared.bell.waiter(seen);
+            let bell = self.shared.news.bell.waiter(seen);
             futex::wait_any(&[bell], Some(left.min(pause)))?;
             pause = (pause * 2).min(PAUSE_MAX);
         }

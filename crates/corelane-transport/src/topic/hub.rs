@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use corelane_ring::broadcast::{LogShape, Seat, Start, WordSubscriber};
@@ -14,9 +14,8 @@ use corelane_shm::fdpass::{Channel, ChannelError, Packet};
 use corelane_shm::slab::{ExtentShape, Holds, SlabReader};
 use corelane_shm::{PeerSegment, SegmentExpect, WordsRo, WordsRw};
 
-use crate::doorbell::Ringer;
-use crate::event_count::EventCount;
 use crate::exchange::message::{LogOffer, PROTOCOL, ToSink, ToSource, Want, decode, encode};
+use crate::news::News;
 use crate::participant::{LocalEnd, Verdict};
 use crate::strategy::SharedBarrier;
 
@@ -78,7 +77,7 @@ struct Opening {
 }
 
 #[derive(Debug, Default)]
-struct Inner {
+pub(super) struct Inner {
     opening: BTreeMap<u64, Opening>,
     links: BTreeMap<u64, Arc<Link>>,
     /// What waits for each sibling that there is, by seat.
@@ -100,12 +99,7 @@ pub(super) struct Hub {
     barrier: SharedBarrier,
     /// Bytes of a message if this subscription says so.
     message_bytes: Option<Option<usize>>,
-    inner: Mutex<Inner>,
-    version: AtomicU64,
-    pub(super) bell: EventCount,
-    /// Of siblings that wait by a descriptor.
-    ringers: Mutex<BTreeMap<usize, Arc<Ringer>>>,
-    changed: Condvar,
+    pub(super) news: News<Inner>,
 }
 
 impl Hub {
@@ -116,52 +110,14 @@ impl Hub {
         is_fenced: bool,
         barrier: SharedBarrier,
         message_bytes: Option<Option<usize>>,
-        bell: EventCount,
+        news: News<Inner>,
     ) -> Self {
-        Self {
-            shape,
-            is_reliable,
-            start,
-            is_fenced,
-            barrier,
-            message_bytes,
-            inner: Mutex::default(),
-            version: AtomicU64::new(0),
-            bell,
-            ringers: Mutex::default(),
-            changed: Condvar::new(),
-        }
-    }
-
-    fn inner(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Changes when a link came or went, or a publisher turned this subscription away.
-    #[inline(always)]
-    pub(super) fn version(&self) -> u64 {
-        self.version.load(Ordering::Acquire)
-    }
-
-    fn publish_change(&self) {
-        self.version.fetch_add(1, Ordering::Release);
-        self.bell.raise();
-        self.ringers().values().for_each(|ringer| ringer.ring());
-        self.changed.notify_all();
-    }
-
-    fn ringers(&self) -> MutexGuard<'_, BTreeMap<usize, Arc<Ringer>>> {
-        self.ringers.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Whoever has this seat is rung for changes as well.
-    pub(super) fn listen(&self, seat: usize, ringer: Arc<Ringer>) {
-        self.ringers().insert(seat, ringer);
+        Self { shape, is_reliable, start, is_fenced, barrier, message_bytes, news }
     }
 
     /// Takes a seat for one more sibling; it joins every publisher that is linked.
     pub(super) fn sit_down(&self) -> Option<usize> {
-        let mut inner = self.inner();
+        let mut inner = self.news.lock();
         let seat = (0..self.shape.seats()).find(|seat| !inner.siblings.contains_key(seat))?;
         let links: Vec<_> = inner.links.values().cloned().collect();
         let joined = links.iter().filter_map(|link| self.join(link, seat)).collect();
@@ -170,18 +126,18 @@ impl Hub {
     }
 
     pub(super) fn stand_up(&self, seat: usize) {
-        self.ringers().remove(&seat);
-        self.inner().siblings.remove(&seat);
+        self.news.hush(seat);
+        self.news.lock().siblings.remove(&seat);
     }
 
     /// What came for a sibling since the last call.
     pub(super) fn take(&self, seat: usize) -> Vec<Connection> {
-        self.inner().siblings.get_mut(&seat).map(std::mem::take).unwrap_or_default()
+        self.news.lock().siblings.get_mut(&seat).map(std::mem::take).unwrap_or_default()
     }
 
     /// A publisher that turned this subscription away, told to one sibling.
     pub(super) fn take_refusal(&self) -> Option<(u64, String)> {
-        self.inner().refusals.pop()
+        self.news.lock().refusals.pop()
     }
 
     /// Joins a publisher's log. Joins in one group follow one another: the lock is held.
@@ -211,23 +167,12 @@ impl Hub {
 
     /// Waits until `count` links are ready or over.
     pub(super) fn wait_for(&self, count: u64, deadline: Instant) -> bool {
-        let mut inner = self.inner();
-        loop {
-            if inner.came + inner.ended >= count {
-                return true;
-            }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return false;
-            }
-            let waited = self.changed.wait_timeout(inner, left);
-            (inner, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        }
+        self.news.wait_until(deadline, |inner| inner.came + inner.ended >= count)
     }
 
     /// Publishers that are linked.
     pub(super) fn publishers(&self) -> usize {
-        self.inner().links.len()
+        self.news.lock().links.len()
     }
 
     fn open(&self, offer: LogOffer, fd: OwnedFd) -> Result<OpenLog, String> {
@@ -259,7 +204,7 @@ impl Hub {
         let message = decode::<ToSink>(&bytes).ok_or("its packet is no message")?;
         let mut fds = fds.into_iter();
         let mut one = || fds.next().ok_or("its segment is missing");
-        let mut inner = self.inner();
+        let mut inner = self.news.lock();
         match message {
             ToSink::Extent { number, chunk_bytes, chunks } => {
                 let (shape, fd) = (ExtentShape { chunk_bytes, chunks }, one()?);
@@ -273,7 +218,7 @@ impl Hub {
                     (None, None) => return Ok(()),
                 };
                 added.map_err(|error| error.to_string())?;
-                self.publish_change();
+                self.news.tell();
             }
             ToSink::Log(offer) => {
                 let opened = self.open(offer, one()?)?;
@@ -302,7 +247,7 @@ impl Hub {
                 inner.links.insert(peer, link);
                 inner.came += 1;
                 let _ = channel.send(&encode(&ToSource::Joined {}), &[], Some(Duration::ZERO));
-                self.publish_change();
+                self.news.tell();
             }
             // It says nothing more.
             ToSink::Sorry { reason } => return Err(reason),
@@ -334,7 +279,7 @@ type OpenLog = (LogOffer, Layout, LogShape, WordsRo);
 
 impl LocalEnd for Hub {
     fn linked(&self, peer: u64, channel: &Arc<Channel>) -> Verdict {
-        let mut inner = self.inner();
+        let mut inner = self.news.lock();
         let result = match inner.links.len() + inner.opening.len() < PUBLISHERS_MAX {
             true => self.begin(channel),
             false => Err(format!("subscriber hears {PUBLISHERS_MAX} publishers already")),
@@ -355,21 +300,21 @@ impl LocalEnd for Hub {
         match self.hear(peer, packet) {
             Ok(()) => Verdict::Keep,
             Err(reason) => {
-                self.inner().refusals.push((peer, reason));
+                self.news.lock().refusals.push((peer, reason));
                 Verdict::Cut
             }
         }
     }
 
     fn unlinked(&self, peer: u64) {
-        let mut inner = self.inner();
+        let mut inner = self.news.lock();
         inner.opening.remove(&peer);
         if let Some(link) = inner.links.remove(&peer) {
             link.is_over.store(true, Ordering::Release);
             inner.came -= 1;
         }
         inner.ended += 1;
-        self.publish_change();
+        self.news.tell();
     }
 }
 

@@ -25,7 +25,7 @@ impl RawSubscriber {
     fn doorbell(&mut self) -> Result<&mut Doorbell, BellError> {
         if self.doorbell.is_none() {
             let doorbell = Doorbell::new()?;
-            self.hub.listen(self.seat, doorbell.ringer().clone());
+            self.hub.news.listen(self.seat, doorbell.ringer().clone());
             self.doorbell = Some(doorbell);
         }
         Ok(self.doorbell.as_mut().expect("because it was just made"))

@@ -10,9 +10,9 @@ use corelane_shm::slab::{Chunk, LoanError, Slab, SlabCounts};
 use corelane_shm::{OwnedSegment, SegmentInfo, WordsRo, WordsRw, futex};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::event_count::EventCount;
 use crate::exchange::TypeTag;
 use crate::exchange::message::{LogOffer, Role};
+use crate::news::News;
 use crate::participant::{Participant, Registered};
 use crate::strategy::{Barrier, SharedBarrier};
 use crate::wait::monotonic_ns;
@@ -116,7 +116,7 @@ impl RawPublisher {
             corelane_shm::SegmentError::Os { call: "fcntl(F_DUPFD_CLOEXEC)", source }
         })?;
         let data = segment.into_words();
-        let roster = Arc::new(Roster::new(offer, options.lag, fd, EventCount::new()?));
+        let roster = Arc::new(Roster::new(offer, options.lag, fd, News::new()?));
         let ear = Ear(roster.clone());
         let log = WordPublisher::with_arrivals(shape, options.lag, data.clone(), ear)?;
         let (registered, _, links) =
@@ -290,7 +290,7 @@ impl RawPublisher {
         // Pairs with the barrier of the participant's thread between a change and what it does
         // next, and with that of a subscriber between its announcement and its last look.
         self.barrier.of_waker();
-        if self.roster.version() != self.members_version {
+        if self.roster.news.version() != self.members_version {
             self.see_members();
             // What was in force until now may not have been enough for those that came.
             SharedBarrier::FENCED.of_waker();
@@ -312,7 +312,7 @@ impl RawPublisher {
         let _ = futex::wake(&self.data, TAIL);
         // Pairs with the Release of a sleeper that had heard that its bell is known.
         fence(Ordering::Acquire);
-        if self.roster.version() != self.members_version {
+        if self.roster.news.version() != self.members_version {
             self.see_members();
         }
         for member in &mut self.members {
@@ -354,7 +354,7 @@ impl RawPublisher {
                 let waited_ms = started.elapsed().as_millis() as u64;
                 break Err(PublishError::TimedOut { slots: self.log.shape().slots(), waited_ms });
             }
-            let seen = self.roster.bell.now();
+            let seen = self.roster.news.bell.now();
             self.data.store_relaxed(SPARE, 1);
             // Pairs with the barrier of a subscriber between its cursor and its look at this word.
             SharedBarrier::of_sleeper();
@@ -364,7 +364,7 @@ impl RawPublisher {
             }
             // Whoever reads on rings by its cursor; whoever leaves, by the bell. A hold that is
             // given back rings nobody: it is looked for again after a moment.
-            let bell = self.roster.bell.waiter(seen);
+            let bell = self.roster.news.bell.waiter(seen);
             let cursor = self.log.blocker().map(|(words, index, word)| futex::Waiter {
                 words,
                 index,

@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use corelane_ring::broadcast::{Arrivals, Change, LagPolicy};
@@ -15,8 +15,8 @@ use corelane_shm::fdpass::{Channel, Packet};
 use corelane_shm::slab::{ExtentShape, NewExtent};
 
 use crate::doorbell::{NoBell, Ringer};
-use crate::event_count::EventCount;
 use crate::exchange::message::{LogOffer, ToSink, ToSource, Want, decode, encode};
+use crate::news::News;
 use crate::participant::{LocalEnd, Verdict};
 use crate::strategy::Barrier;
 
@@ -71,7 +71,7 @@ pub struct LinkCounts {
 }
 
 #[derive(Debug, Default)]
-struct Inner {
+pub(super) struct Inner {
     changes: Vec<Change<WordsRo>>,
     /// Links whose group is not known yet.
     strangers: BTreeMap<u64, Arc<Channel>>,
@@ -98,27 +98,25 @@ pub(crate) struct Roster {
     offer: LogOffer,
     policy: LagPolicy,
     data: OwnedFd,
-    inner: Mutex<Inner>,
-    has_news: AtomicBool,
-    /// Raised whenever a member came or left.
-    version: AtomicU64,
-    /// Raised with it, for a publisher that sleeps.
-    pub(super) bell: EventCount,
-    changed: Condvar,
+    /// Told whenever a member came or left, or has a bell now.
+    pub(super) news: News<Inner>,
+    has_change: AtomicBool,
     barrier: Barrier,
 }
 
 impl Roster {
-    pub(super) fn new(offer: LogOffer, policy: LagPolicy, data: OwnedFd, bell: EventCount) -> Self {
+    pub(super) fn new(
+        offer: LogOffer,
+        policy: LagPolicy,
+        data: OwnedFd,
+        news: News<Inner>,
+    ) -> Self {
         Self {
             offer,
             policy,
             data,
-            inner: Mutex::default(),
-            has_news: AtomicBool::new(false),
-            version: AtomicU64::new(0),
-            bell,
-            changed: Condvar::new(),
+            news,
+            has_change: AtomicBool::new(false),
             barrier: Barrier::choose(),
         }
     }
@@ -128,31 +126,21 @@ impl Roster {
         self.barrier
     }
 
-    /// Changes when somebody came or left.
-    #[inline(always)]
-    pub(super) fn version(&self) -> u64 {
-        self.version.load(Ordering::Relaxed)
-    }
-
-    fn inner(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// The members now, and the version that this is.
     pub(super) fn members(&self) -> (u64, Vec<MemberView>) {
-        let inner = self.inner();
+        let inner = self.news.lock();
         let members = inner.members.values().map(|member| member.view.clone()).collect();
-        (self.version(), members)
+        (self.news.version(), members)
     }
 
     pub(super) fn counts(&self) -> LinkCounts {
-        let inner = self.inner();
+        let inner = self.news.lock();
         LinkCounts { linked: inner.members.len(), ..inner.counts }
     }
 
     /// Why the last link was cut off.
     pub(super) fn why_cut(&self) -> Option<String> {
-        self.inner().why_cut.clone()
+        self.news.lock().why_cut.clone()
     }
 
     /// Hands an extent to every member, before anything refers to it. A member that takes nothing
@@ -160,7 +148,7 @@ impl Roster {
     pub(super) fn announce(&self, extent: &NewExtent<'_>) -> std::io::Result<()> {
         let fd = extent.fd.try_clone_to_owned()?;
         let packet = encode(&ToSink::extent(extent.number, extent.shape));
-        let mut inner = self.inner();
+        let mut inner = self.news.lock();
         inner.extents.push((extent.shape, fd));
         let mut stuck = Vec::new();
         for (&peer, member) in &inner.members {
@@ -179,38 +167,24 @@ impl Roster {
 
     /// Waits until `count` links have joined or are over again.
     pub(super) fn wait_for(&self, count: u64, deadline: Instant) -> bool {
-        self.wait_until(deadline, |inner| inner.joined() as u64 + inner.counts.left >= count)
+        self.news.wait_until(deadline, |inner| inner.joined() as u64 + inner.counts.left >= count)
     }
 
     /// Waits until `count` groups are linked and have joined.
     pub(super) fn wait_joined(&self, count: usize, deadline: Instant) -> bool {
-        self.wait_until(deadline, |inner| inner.joined() >= count)
-    }
-
-    fn wait_until(&self, deadline: Instant, is_done: impl Fn(&Inner) -> bool) -> bool {
-        let mut inner = self.inner();
-        while !is_done(&inner) {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return false;
-            }
-            let waited = self.changed.wait_timeout(inner, left);
-            (inner, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        }
-        true
+        self.news.wait_until(deadline, |inner| inner.joined() >= count)
     }
 
     /// Everybody learns of a change: the publisher at work and the one that sleeps.
     fn publish_change(&self, inner: &Inner) {
         if !inner.changes.is_empty() {
-            self.has_news.store(true, Ordering::Release);
+            self.has_change.store(true, Ordering::Release);
         }
-        self.version.fetch_add(1, Ordering::Release);
+        self.news.raise();
         // C28: pairs with P23; and whoever publishes from here on sees the new version behind the
         // barrier of its side.
         self.barrier.of_sleeper();
-        self.bell.raise();
-        self.changed.notify_all();
+        self.news.wake();
     }
 
     /// The first seats that are free side by side.
@@ -248,7 +222,7 @@ impl Roster {
         };
         let words = shape.open(fd).map_err(|error| error.to_string())?;
 
-        let mut inner = self.inner();
+        let mut inner = self.news.lock();
         let mut seats = None;
         if is_reliable {
             let max = self.offer.seats_max;
@@ -312,12 +286,12 @@ impl Roster {
 
 impl LocalEnd for Roster {
     fn linked(&self, peer: u64, channel: &Arc<Channel>) -> Verdict {
-        self.inner().strangers.insert(peer, channel.clone());
+        self.news.lock().strangers.insert(peer, channel.clone());
         Verdict::Keep
     }
 
     fn heard(&self, peer: u64, packet: Packet) -> Verdict {
-        let mut inner = self.inner();
+        let mut inner = self.news.lock();
         if let Some(member) = inner.members.get_mut(&peer) {
             match decode(&packet.bytes) {
                 Some(ToSource::Joined {}) => member.has_joined = true,
@@ -339,7 +313,7 @@ impl LocalEnd for Roster {
                     return Verdict::Cut;
                 }
             }
-            self.changed.notify_all();
+            self.news.wake();
             return Verdict::Keep;
         }
         let Some(channel) = inner.strangers.remove(&peer) else { return Verdict::Cut };
@@ -348,7 +322,7 @@ impl LocalEnd for Roster {
         let sorry = encode(&ToSink::Sorry { reason: reason.clone() });
         // One that takes nothing learns it by the end of the link.
         let _ = channel.send(&sorry, &[], Some(Duration::ZERO));
-        let mut inner = self.inner();
+        let mut inner = self.news.lock();
         if !inner.members.contains_key(&peer) {
             inner.strangers.insert(peer, channel);
         }
@@ -357,7 +331,7 @@ impl LocalEnd for Roster {
     }
 
     fn unlinked(&self, peer: u64) {
-        self.remove(&mut self.inner(), peer, None);
+        self.remove(&mut self.news.lock(), peer, None);
     }
 }
 
@@ -368,12 +342,12 @@ pub(crate) struct Ear(pub(super) Arc<Roster>);
 impl Arrivals<WordsRo> for Ear {
     #[inline(always)]
     fn has_news(&self) -> bool {
-        self.0.has_news.load(Ordering::Relaxed)
+        self.0.has_change.load(Ordering::Relaxed)
     }
 
     fn take(&mut self) -> Vec<Change<WordsRo>> {
-        let mut inner = self.0.inner();
-        self.0.has_news.store(false, Ordering::Relaxed);
+        let mut inner = self.0.news.lock();
+        self.0.has_change.store(false, Ordering::Relaxed);
         let leaving = std::mem::take(&mut inner.leaving);
         inner.taken.retain(|taken| !leaving.contains(taken));
         std::mem::take(&mut inner.changes)

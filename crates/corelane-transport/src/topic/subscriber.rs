@@ -10,9 +10,9 @@ use corelane_shm::slab::{ChunkRef, HOLDS_MAX, Held, ReadError};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::doorbell::Doorbell;
-use crate::event_count::EventCount;
 use crate::exchange::TypeTag;
 use crate::exchange::message::Role;
+use crate::news::News;
 use crate::participant::{Participant, Registered};
 use crate::strategy::SharedBarrier;
 
@@ -99,7 +99,7 @@ impl RawSubscriber {
             options.spins == 0 || !barrier.is_reached(),
             barrier,
             message_bytes,
-            EventCount::new()?,
+            News::new()?,
         ));
         let seat = hub.sit_down().ok_or(TopicError::NoSibling { max: siblings })?;
         let (registered, tag, links) =
@@ -172,12 +172,12 @@ impl RawSubscriber {
     /// Takes in what the participant's thread has for this sibling, if there is something.
     #[inline]
     pub(super) fn hear_news(&mut self) -> Result<(), ReceiveError> {
-        if self.hub.version() == self.version { Ok(()) } else { self.catch_up() }
+        if self.hub.news.version() == self.version { Ok(()) } else { self.catch_up() }
     }
 
     #[cold]
     fn catch_up(&mut self) -> Result<(), ReceiveError> {
-        let version = self.hub.version();
+        let version = self.hub.news.version();
         self.connections.extend(self.hub.take(self.seat));
         if let Some((publisher, reason)) = self.hub.take_refusal() {
             // The version stays behind: there may be another one.

@@ -28,7 +28,7 @@ impl RawSubscriber {
             std::hint::spin_loop();
         }
         loop {
-            let seen = self.hub.bell.now();
+            let seen = self.hub.news.bell.now();
             if self.has_something() {
                 return Ok(true);
             }
@@ -41,7 +41,7 @@ impl RawSubscriber {
     }
 
     pub(super) fn has_something(&mut self) -> bool {
-        self.hub.version() != self.version
+        self.hub.news.version() != self.version
             || self.connections.iter_mut().any(Connection::has_something)
     }
 
@@ -72,7 +72,7 @@ impl RawSubscriber {
                     index: TAIL,
                     expected: tail as u32,
                 })
-                .chain([self.hub.bell.waiter(seen)])
+                .chain([self.hub.news.bell.waiter(seen)])
                 .collect();
             futex::wait_any(&waiters, Some(timeout)).map(|_| ())
         };

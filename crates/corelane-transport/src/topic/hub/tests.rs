@@ -21,7 +21,7 @@ const OFFER: LogOffer = LogOffer {
 /// A subscription of three seats with two holds each, none of them taken yet.
 fn hub(is_reliable: bool, message_bytes: Option<Option<usize>>) -> Hub {
     let shape = GroupShape::new(3, 2).unwrap();
-    let (barrier, bell) = (SharedBarrier::FENCED, EventCount::new().unwrap());
+    let (barrier, bell) = (SharedBarrier::FENCED, News::new().unwrap());
     Hub::new(shape, is_reliable, Start::Tail, true, barrier, message_bytes, bell)
 }
 
@@ -67,13 +67,16 @@ fn ready(hub: &Hub, peer: u64) -> (Channel, OwnedSegment) {
 fn a_link_is_a_publisher_once_everything_came_and_until_it_is_over() {
     let hub = hub(true, None);
     assert_eq!(hub.sit_down(), Some(0));
-    let (versions, bells) = (hub.version(), hub.bell.now());
+    let (versions, bells) = (hub.news.version(), hub.news.bell.now());
     let (channel, _log) = ready(&hub, 7);
     let want = Want { protocol: PROTOCOL, seats: 3, holds: 2, is_reliable: true, is_fenced: true };
     let asked = channel.recv(NOW).unwrap();
     assert_eq!((decode(&asked.bytes), asked.fds.len()), (Some(ToSource::Want(want)), 1));
     assert_eq!(decode(&channel.recv(NOW).unwrap().bytes), Some(ToSource::Joined {}));
-    assert_eq!((hub.publishers(), hub.version(), hub.bell.now()), (1, versions + 1, bells + 1));
+    assert_eq!(
+        (hub.publishers(), hub.news.version(), hub.news.bell.now()),
+        (1, versions + 1, bells + 1)
+    );
     let came = hub.take(0);
     let [connection] = &came[..] else { panic!("one publisher came: {came:?}") };
     assert_eq!((connection.link.peer, connection.link.is_over()), (7, false));
@@ -81,7 +84,7 @@ fn a_link_is_a_publisher_once_everything_came_and_until_it_is_over() {
 
     hub.unlinked(7);
     assert!(connection.link.is_over());
-    assert_eq!((hub.publishers(), hub.version()), (0, versions + 2));
+    assert_eq!((hub.publishers(), hub.news.version()), (0, versions + 2));
     assert_eq!(hub.take_refusal(), None);
 }
 
@@ -183,11 +186,11 @@ fn a_packet_out_of_turn_cuts_the_link_and_a_later_one_does_not() {
     assert_eq!(tell(&hub, 8, &ToSink::Log(OFFER), Some(&log)), Verdict::Cut);
     assert_eq!(hub.take_refusal(), Some((8, "its log came twice".to_owned())));
     // What a later version says, and an extent of a link that is over, change nothing.
-    let before = hub.version();
+    let before = hub.news.version();
     assert_eq!(tell(&hub, 7, &ToSink::Unknown, None), Verdict::Keep);
     hub.unlinked(7);
     assert_eq!(tell(&hub, 7, &extent, Some(&log)), Verdict::Keep);
-    assert_eq!((hub.version(), hub.take_refusal()), (before + 1, None));
+    assert_eq!((hub.news.version(), hub.take_refusal()), (before + 1, None));
 }
 
 #[test]
@@ -202,9 +205,9 @@ fn extents_come_before_and_after_everything_else_and_in_order() {
         let fds = vec![extent.fd.try_clone_to_owned().unwrap()];
         Packet { bytes: encode(&message), fds }
     };
-    let versions = hub.version();
+    let versions = hub.news.version();
     assert_eq!(hub.heard(7, next(None)), Verdict::Keep);
-    assert_eq!(hub.version(), versions + 1, "a subscriber that waits for it looks again");
+    assert_eq!(hub.news.version(), versions + 1, "a subscriber that waits for it looks again");
     tell(&hub, 7, &ToSink::Log(OFFER), Some(&log));
     tell(&hub, 7, &ToSink::Ready {}, None);
     let connection = hub.take(0).remove(0);

@@ -26,7 +26,7 @@ fn roster(policy: LagPolicy) -> Roster {
     let info = SegmentInfo { kind: 1, generation: 1, layout_version: 1, layout_hash: 1 };
     let data = OwnedSegment::create("corelane-test-log", 8, info).unwrap();
     let fd = data.fd().try_clone_to_owned().unwrap();
-    Roster::new(offer, policy, fd, EventCount::new().unwrap())
+    Roster::new(offer, policy, fd, News::new().unwrap())
 }
 
 fn link(roster: &Roster, peer: u64) -> Channel {
@@ -72,10 +72,10 @@ fn a_member_is_told_everything_there_is_and_is_there_once_it_has_joined() {
     let mut slab = Slab::new(1 << 20, 1, SegmentOptions::default());
     roster.announce(&slab.grow(600).unwrap()).unwrap();
     roster.announce(&slab.grow(9_000).unwrap()).unwrap();
-    let (version, rung) = (roster.version(), roster.bell.now());
+    let (version, rung) = (roster.news.version(), roster.news.bell.now());
     let (channel, verdict) = member(&roster, 7, &WANT);
     assert_eq!(verdict, Verdict::Keep);
-    assert_eq!((roster.version(), roster.bell.now()), (version + 1, rung + 1));
+    assert_eq!((roster.news.version(), roster.news.bell.now()), (version + 1, rung + 1));
     assert_eq!(first_seat(&channel), 0);
     for (number, extent) in slab.extents().enumerate() {
         assert_eq!(hear(&channel), (ToSink::extent(number as u32, extent.shape), 1));
@@ -97,16 +97,16 @@ fn a_member_is_told_everything_there_is_and_is_there_once_it_has_joined() {
     assert!(roster.wait_joined(1, past) && roster.wait_for(1, past));
     assert!(!roster.wait_joined(2, past) && !roster.wait_for(2, past));
     let (at, views) = roster.members();
-    assert_eq!((at, views.len(), views[0].holds.len()), (roster.version(), 1, 6));
+    assert_eq!((at, views.len(), views[0].holds.len()), (roster.news.version(), 1, 6));
     assert!(views[0].is_fenced);
 
     roster.unlinked(7);
     let counts = LinkCounts { linked: 0, came: 1, left: 1, cut: 0 };
     assert_eq!((roster.counts(), roster.why_cut()), (counts, None));
-    assert_eq!((roster.version(), roster.members().1.len()), (at + 1, 0));
+    assert_eq!((roster.news.version(), roster.members().1.len()), (at + 1, 0));
     assert!(!roster.wait_joined(1, past) && roster.wait_for(1, past), "it is over");
     roster.unlinked(7);
-    assert_eq!((roster.counts(), roster.version()), (counts, at + 1), "it left once");
+    assert_eq!((roster.counts(), roster.news.version()), (counts, at + 1), "it left once");
 }
 
 #[test]

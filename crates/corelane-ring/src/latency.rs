@@ -58,6 +58,7 @@ use thiserror::Error;
 use crate::{
     shape::{Shape, ShapeError},
     storage::{ReadWords, WriteWords},
+    tap::Intent,
 };
 
 /// Words of the consumer's cursor storage: one cache line, of which the head is word 0.
@@ -123,7 +124,7 @@ impl PeekError {
 
 /// The commit word of the record at `position`: never equal to the one a lap before (RB-2).
 #[inline]
-const fn commit_word(position: u64, length: u32) -> u64 {
+pub(crate) const fn commit_word(position: u64, length: u32) -> u64 {
     (length as u64) << 32 | position.wrapping_add(1) as u32 as u64
 }
 
@@ -135,6 +136,9 @@ pub struct Producer<D, C> {
     cursor: C,
     tail: u64,
     head_cached: u64,
+    /// Slots before this position may be written: they are free, and the intent was told.
+    limit: u64,
+    intent: Intent<D>,
 }
 
 impl<D: WriteWords, C: ReadWords> Producer<D, C> {
@@ -145,7 +149,24 @@ impl<D: WriteWords, C: ReadWords> Producer<D, C> {
     pub fn new(shape: Shape, data: D, cursor: C) -> Result<Self, ShapeError> {
         shape.check("data", data.len(), shape.data_words())?;
         shape.check("cursor", cursor.len(), CURSOR_WORDS)?;
-        Ok(Self { shape, data, cursor, tail: 0, head_cached: 0 })
+        let (limit, intent) = (shape.slots() as u64, Intent::untold());
+        Ok(Self { shape, data, cursor, tail: 0, head_cached: 0, limit, intent })
+    }
+
+    /// Publishes its intent from here on, so that a [`LatencyTap`](crate::tap::LatencyTap) can read
+    /// along. The storage must be zeroed, and nothing be committed yet.
+    ///
+    /// # Errors
+    /// - [`ShapeError::StorageTooSmall`]: the storage has no word.
+    ///
+    /// # Panics
+    /// When something was committed.
+    pub fn with_intent(mut self, words: D) -> Result<Self, ShapeError> {
+        self.shape.check("intent", words.len(), 1)?;
+        assert_eq!(self.tail, 0, "the intent is told from the first record on");
+        self.intent = Intent::told(words, self.shape.slots() as u64);
+        self.limit = 0;
+        Ok(self)
     }
 
     /// Claims the next slot; dropping the claim without a commit gives it back (RB-3).
@@ -155,12 +176,8 @@ impl<D: WriteWords, C: ReadWords> Producer<D, C> {
     /// - [`ClaimError::CorruptHead`]: the peer wrote nonsense.
     #[inline]
     pub fn claim(&mut self) -> Result<Claim<'_, D, C>, ClaimError> {
-        let slots = self.shape.slots();
-        if self.tail - self.head_cached == slots as u64 {
-            self.refresh_head()?;
-            if self.tail - self.head_cached == slots as u64 {
-                return Err(ClaimError::Full { slots });
-            }
+        if self.tail == self.limit {
+            self.raise_limit()?;
         }
         let start = self.shape.slot_start(self.tail);
         Ok(Claim { ring: self, start })
@@ -178,6 +195,23 @@ impl<D: WriteWords, C: ReadWords> Producer<D, C> {
     pub fn pending(&mut self) -> Result<u64, ClaimError> {
         self.refresh_head()?;
         Ok(self.tail - self.head_cached)
+    }
+
+    /// Allows itself at least one more slot, if it can. The intent is told only for slots that are
+    /// free: a full ring overruns no tap.
+    #[cold]
+    #[inline(never)]
+    fn raise_limit(&mut self) -> Result<(), ClaimError> {
+        let slots = self.shape.slots();
+        if self.tail - self.head_cached == slots as u64 {
+            self.refresh_head()?;
+            if self.tail - self.head_cached == slots as u64 {
+                return Err(ClaimError::Full { slots });
+            }
+        }
+        self.intent.raise(self.tail, self.tail + 1);
+        self.limit = self.intent.end().min(self.head_cached + slots as u64);
+        Ok(())
     }
 
     fn refresh_head(&mut self) -> Result<(), ClaimError> {

@@ -55,11 +55,12 @@
 //! | E1 to E6 | [`wait`], for every typed ring |
 //! | B1, S1, S2 | [`bell`], beside [`latency`] |
 //! | H1 to H5 | [`holds`], beside [`broadcast`] |
+//! | P60 to C61 | [`tap`], beside [`latency`] and [`throughput`] |
 //!
 //! # Invariants
 //!
-//! RB-1 to RB-8, RB-10 to RB-14, RB-20 to RB-24, RB-30 and RB-50 in `docs/INVARIANTS.md`; the code
-//! quotes them where they are used.
+//! RB-1 to RB-8, RB-10 to RB-14, RB-20 to RB-24, RB-30, RB-40 and RB-50 in `docs/INVARIANTS.md`;
+//! the code quotes them where they are used.
 //!
 //! # Example
 //!
@@ -101,6 +102,7 @@ pub mod sharing;
 pub mod spsc;
 pub mod storage;
 mod sync;
+pub mod tap;
 pub mod throughput;
 mod turns;
 pub mod wait;

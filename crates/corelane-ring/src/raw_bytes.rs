@@ -14,6 +14,7 @@ mod memory;
 use core::ptr::NonNull;
 
 use crate::storage::{HeapWords, ReadWords, WriteWords};
+use crate::tap::Intent;
 use crate::throughput::frame::{CAPACITY_BYTES_MAX, CAPACITY_BYTES_MIN};
 use crate::throughput::{CURSOR_WORDS, ClaimError, ReadError, SetupError};
 
@@ -30,6 +31,9 @@ pub struct WriteSide<T, H> {
     tail: u64,
     /// The consumer's head as last seen, plus the capacity: where writing must end.
     limit: u64,
+    /// Where writing must end before [`WriteSide::allow`]: at the limit or at the intent.
+    allowed: u64,
+    intent: Intent<T>,
     tail_words: T,
     head_words: H,
 }
@@ -73,6 +77,22 @@ pub(crate) fn heap_sides_and_words(
     let write = WriteSide::over(memory.clone(), tail.clone(), head.clone())?;
     let read = ReadSide::over(memory, tail.clone(), head.clone())?;
     Ok((write, read, tail, head))
+}
+
+/// The same, whose producer publishes its intent, and whose bytes are words that a tap reads.
+#[cfg(all(test, loom))]
+pub(crate) fn heap_sides_with_tap(
+    capacity_bytes: usize,
+) -> Result<(HeapWriteSide, HeapReadSide, crate::tap::ThroughputTap<HeapWords>), SetupError> {
+    let words = || HeapWords::new(CURSOR_WORDS);
+    let (tail, head, intent) = (words(), words(), words());
+    let bytes = HeapWords::new(capacity_bytes / 8);
+    let memory = Memory::over(bytes.clone());
+    let write = WriteSide::over(memory.clone(), tail.clone(), head.clone())?;
+    let write = write.with_intent(intent.clone())?;
+    let read = ReadSide::over(memory, tail.clone(), head)?;
+    let start = crate::tap::Start::First;
+    Ok((write, read, crate::tap::ThroughputTap::new(bytes, tail, intent, start)?))
 }
 
 fn check_capacity(bytes: usize) -> Result<(), SetupError> {
@@ -133,7 +153,25 @@ impl<T: WriteWords, H: ReadWords> WriteSide<T, H> {
         check_words("tail", &tail_words)?;
         check_words("head", &head_words)?;
         let limit = memory.len() as u64;
-        Ok(Self { memory, tail: 0, limit, tail_words, head_words })
+        let (allowed, intent) = (limit, Intent::untold());
+        Ok(Self { memory, tail: 0, limit, allowed, intent, tail_words, head_words })
+    }
+
+    /// Publishes its intent from here on, so that a
+    /// [`ThroughputTap`](crate::tap::ThroughputTap) can read along. The words must be zeroed, and
+    /// nothing be published yet.
+    ///
+    /// # Errors
+    /// - [`SetupError::TooFewWords`]: there are too few words.
+    ///
+    /// # Panics
+    /// When something was published.
+    pub fn with_intent(mut self, words: T) -> Result<Self, SetupError> {
+        check_words("intent", &words)?;
+        assert_eq!(self.tail, 0, "the intent is told from the first record on");
+        self.intent = Intent::told(words, self.memory.len() as u64);
+        self.allowed = 0;
+        Ok(self)
     }
 
     /// Capacity in bytes.
@@ -152,6 +190,18 @@ impl<T: WriteWords, H: ReadWords> WriteSide<T, H> {
     #[inline(always)]
     pub(crate) fn limit(&self) -> u64 {
         self.limit
+    }
+
+    /// Writing must end here until [`allow`](Self::allow) is asked for more.
+    #[inline(always)]
+    pub(crate) fn allowed(&self) -> u64 {
+        self.allowed
+    }
+
+    /// Tells the intent to write from `position` to `end`, which is at most the limit.
+    pub(crate) fn allow(&mut self, position: u64, end: u64) {
+        self.intent.raise(position, end);
+        self.allowed = self.intent.end().min(self.limit);
     }
 
     /// Bytes from `position` to the end of the memory.
@@ -176,7 +226,7 @@ impl<T: WriteWords, H: ReadWords> WriteSide<T, H> {
     /// The offset of `length` bytes at `position`, all of which this side owns (RB-10).
     #[inline(always)]
     fn owned(&self, position: u64, length: usize) -> usize {
-        let is_owned = position >= self.tail && position + length as u64 <= self.limit;
+        let is_owned = position >= self.tail && position + length as u64 <= self.allowed;
         assert!(is_owned && length as u64 <= self.to_end(position), "window beyond the own bytes");
         self.memory.offset(position)
     }

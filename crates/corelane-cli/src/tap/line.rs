@@ -2,7 +2,7 @@
 
 use corelane_transport::exchange::TypeTag;
 use corelane_transport::schema::{Filter, Schema};
-use corelane_transport::topic::Sample;
+use corelane_transport::topic::Origin;
 use serde_json::json;
 
 use super::{Form, TapError, schema_of};
@@ -11,12 +11,13 @@ use super::{Form, TapError, schema_of};
 pub(super) struct Lines {
     form: Form,
     filter: Option<Filter>,
+    name: String,
     schema: Option<Schema>,
 }
 
 impl Lines {
-    pub(super) fn new(form: Form, filter: Option<Filter>) -> Self {
-        Self { form, filter, schema: None }
+    pub(super) fn new(form: Form, filter: Option<Filter>, name: &str) -> Self {
+        Self { form, filter, name: name.to_owned(), schema: None }
     }
 
     pub(super) fn has_type(&self) -> bool {
@@ -29,7 +30,7 @@ impl Lines {
         let schema = schema_of(tag)?;
         if let Some(filter) = &self.filter {
             if schema.size().is_none() {
-                return Err(TapError::NoFields.into());
+                return Err(TapError::NoFields { name: self.name.clone() }.into());
             }
             // A field that is not there is told before the first message comes.
             filter.bind(&schema)?;
@@ -38,9 +39,12 @@ impl Lines {
         Ok(())
     }
 
-    /// The line of a message, unless the filter leaves it out.
-    pub(super) fn line(&self, sample: &Sample<'_>) -> anyhow::Result<Option<String>> {
-        let bytes: &[u8] = sample;
+    /// The line of a message, unless the filter leaves it out. A record of a lane has no origin.
+    pub(super) fn line(
+        &self,
+        bytes: &[u8],
+        origin: Option<&Origin>,
+    ) -> anyhow::Result<Option<String>> {
         let schema = self.schema.as_ref().filter(|schema| schema.size() == Some(bytes.len()));
         if let (Some(filter), Some(schema)) = (&self.filter, schema)
             && !filter.bind(schema)?.matches(bytes)?
@@ -62,13 +66,13 @@ impl Lines {
                         })
                     }
                 };
-                let origin = &sample.origin;
+                let hash = origin.and_then(|origin| origin.hash);
                 json!({
                     "schema": "corelane.tap/1",
-                    "publisher": format!("{:016x}", origin.publisher),
-                    "sequence": origin.sequence,
-                    "time_ns": origin.time_ns,
-                    "hash": origin.hash.map(|hash| format!("{hash:016x}")),
+                    "publisher": origin.map(|origin| format!("{:016x}", origin.publisher)),
+                    "sequence": origin.map(|origin| origin.sequence),
+                    "time_ns": origin.and_then(|origin| origin.time_ns),
+                    "hash": hash.map(|hash| format!("{hash:016x}")),
                     "bytes": bytes.len(),
                     "message": message,
                 })

@@ -1,11 +1,13 @@
-//! `corelane tap`: the live messages of a topic, printed without disturbing it.
+//! `corelane tap`: the live messages of a topic or lane, printed without disturbing it.
 //!
-//! It subscribes as a lossy subscriber, which holds nobody back; what passed unread is counted.
-//! Messages are decoded by the schema that their publisher told. It publishes nothing, and opens no
-//! exchange: it listens where there is one.
+//! It subscribes to a topic as a lossy subscriber, and taps a lane: neither holds anybody back, and
+//! what passed unread is counted. Messages are decoded by the schema that their publisher told;
+//! records of a lane are bytes. It sends nothing, and opens no exchange: it listens where there is
+//! one.
 
 mod error;
 mod line;
+mod source;
 
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
@@ -16,7 +18,7 @@ use corelane_config::TimeSpan;
 use corelane_transport::Participant;
 use corelane_transport::exchange::{Listed, TypeTag};
 use corelane_transport::schema::{Filter, Schema};
-use corelane_transport::topic::{BytesSubscriber, ReceiveError, SubscribeOptions};
+use corelane_transport::topic::SubscribeOptions;
 
 pub(crate) use error::TapError;
 
@@ -24,6 +26,7 @@ use crate::error::CliError;
 use crate::interrupt::{Interrupt, Interrupted};
 use crate::{Exit, terminal};
 use line::Lines;
+use source::Source;
 
 /// Longest wait between two looks at whether the user wants to stop.
 const LOOK: Duration = Duration::from_millis(100);
@@ -31,8 +34,8 @@ const LOOK: Duration = Duration::from_millis(100);
 /// Options of `corelane tap`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct TapArgs {
-    /// The topic; without it, what there is is listed.
-    #[arg(value_name = "TOPIC")]
+    /// The topic or lane; without it, what there is is listed.
+    #[arg(value_name = "NAME")]
     name: Option<String>,
     /// The socket of the exchange: the path that the participants gave, or that of a node.
     #[arg(long, value_name = "SOCKET")]
@@ -43,9 +46,12 @@ pub(crate) struct TapArgs {
     /// How messages are printed.
     #[arg(long, value_enum, default_value_t = Form::Text)]
     format: Form,
-    /// Begin with the oldest message that is still there.
+    /// Begin with the oldest message of the topic that is still there.
     #[arg(long, requires = "name")]
     history: bool,
+    /// Wait for a lane: a name that is not there yet is taken for that of a topic otherwise.
+    #[arg(long, requires = "name")]
+    lane: bool,
     /// End after so many messages.
     #[arg(long, value_name = "N", requires = "name")]
     count: Option<u64>,
@@ -74,19 +80,28 @@ pub(crate) fn run(args: &TapArgs) -> anyhow::Result<Exit> {
         terminal::write(&list(&names, args.format))?;
         return Ok(Exit::Ok);
     };
-    match names.iter().find(|listed| listed.name == *name) {
-        Some(Listed { is_lane: true, .. }) => {
-            return Err(TapError::Lane { name: name.clone() }.into());
+    let listed = names.iter().find(|listed| listed.name == *name);
+    if listed.is_none() {
+        terminal::tell!("tap: no end of `{name}` is there yet; waiting for one");
+    }
+    let is_lane = listed.map_or(args.lane, |listed| listed.is_lane);
+    let source = if is_lane {
+        let name = name.clone();
+        if args.history {
+            return Err(TapError::NoHistory { name }.into());
         }
-        Some(_) => {}
-        None => terminal::tell!("tap: no end of `{name}` is there yet; waiting for one"),
-    }
-    let mut options = SubscribeOptions { holds: 0, ..SubscribeOptions::LOSSY };
-    if args.history {
-        options = options.with_history();
-    }
-    let subscriber = participant.subscribe_any(name, options)?;
-    follow(args, &participant, subscriber, &interrupt)
+        if args.filter.is_some() {
+            return Err(TapError::NoFields { name }.into());
+        }
+        Source::Lane { tap: participant.lane_tap(&name)?, record: Vec::new() }
+    } else {
+        let mut options = SubscribeOptions { holds: 0, ..SubscribeOptions::LOSSY };
+        if args.history {
+            options = options.with_history();
+        }
+        Source::Topic(participant.subscribe_any(name, options)?)
+    };
+    follow(args, &participant, source, &interrupt)
 }
 
 /// The schema that came with a type.
@@ -102,9 +117,11 @@ fn list(names: &[Listed], form: Form) -> String {
             text += &serde_json::to_string(listed).expect("because a listing has only text keys");
         } else {
             let kind = if listed.is_lane { "lane" } else { "topic" };
+            let taps =
+                if listed.is_lane { format!("taps={} ", listed.taps) } else { String::new() };
             let schema = listed.tag.as_ref().and_then(|tag| schema_of(tag).ok());
             text += &format!(
-                "{kind} {}  sources={} sinks={} of={}",
+                "{kind} {}  sources={} sinks={} {taps}of={}",
                 listed.name,
                 listed.sources,
                 listed.sinks,
@@ -119,12 +136,12 @@ fn list(names: &[Listed], form: Form) -> String {
 fn follow(
     args: &TapArgs,
     participant: &Participant,
-    mut subscriber: BytesSubscriber,
+    mut source: Source,
     interrupt: &Interrupt,
 ) -> anyhow::Result<Exit> {
     let filter = args.filter.as_deref().map(str::parse::<Filter>).transpose()?;
     let name = args.name.as_deref().unwrap_or_default();
-    let mut lines = Lines::new(args.format, filter);
+    let mut lines = Lines::new(args.format, filter, name);
     let mut out = BufWriter::new(io::stdout().lock());
     let end = args.duration.map(|span| Instant::now() + span.duration());
     let mut printed = 0;
@@ -137,27 +154,23 @@ fn follow(
         if args.count == Some(printed) || end.is_some_and(|end| Instant::now() >= end) {
             break Exit::Ok;
         }
-        if !lines.has_type() {
+        if source.has_types() && !lines.has_type() {
             let names = participant.list()?;
             let tag = names.into_iter().find(|listed| listed.name == name).and_then(|l| l.tag);
             lines.learn(tag.as_ref())?;
         }
-        match subscriber.receive(LOOK) {
-            Ok(Some(sample)) => {
-                if let Some(line) = lines.line(&sample)? {
-                    writeln!(out, "{line}").map_err(CliError::Stdout)?;
-                    printed += 1;
-                }
+        match source.receive(LOOK, |bytes, origin| lines.line(bytes, origin))? {
+            Some(Some(line)) => {
+                writeln!(out, "{line}").map_err(CliError::Stdout)?;
+                printed += 1;
             }
+            Some(None) => {}
             // Nothing is there: whoever reads along gets what was printed.
-            Ok(None) => out.flush().map_err(CliError::Stdout)?,
-            Err(ReceiveError::Lagged { .. }) => {}
-            Err(error @ ReceiveError::Sleep(_)) => return Err(error.into()),
-            Err(error) => terminal::tell!("tap: {error}"),
+            None => out.flush().map_err(CliError::Stdout)?,
         }
     };
     out.flush().map_err(CliError::Stdout)?;
-    let (received, missed) = (subscriber.received(), subscriber.missed());
-    terminal::tell!("tap: received={received} printed={printed} missed={missed}");
+    let (received, missed) = source.counts();
+    terminal::tell!("tap: received={received} printed={printed} {missed}");
     Ok(exit)
 }

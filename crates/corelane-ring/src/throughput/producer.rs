@@ -127,7 +127,7 @@ impl<T: WriteWords, H: ReadWords> Room<T, H> {
         if place.bytes() > self.side.to_end(self.staged) {
             return self.place_behind_padding(length, peer);
         }
-        if place.end() > self.side.limit() {
+        if place.end() > self.side.allowed() {
             self.make_room(place.end(), peer)?;
         }
         Ok(place)
@@ -142,7 +142,7 @@ impl<T: WriteWords, H: ReadWords> Room<T, H> {
     ) -> Result<Place, ClaimError> {
         let to_end = self.side.to_end(self.staged);
         let place = Place::new(self.staged + to_end, length);
-        if place.end() > self.side.limit() {
+        if place.end() > self.side.allowed() {
             self.make_room(place.end(), peer)?;
         }
         self.side.put_word(self.staged, padding(to_end));
@@ -152,14 +152,17 @@ impl<T: WriteWords, H: ReadWords> Room<T, H> {
     #[cold]
     #[inline(never)]
     fn make_room(&mut self, end: u64, peer: &impl Peer) -> Result<(), ClaimError> {
-        self.side.refresh()?;
-        if end <= self.side.limit() {
-            return Ok(());
+        if end > self.side.limit() {
+            self.side.refresh()?;
+            if end > self.side.limit() {
+                return Err(match peer.is_gone() {
+                    true => ClaimError::Closed,
+                    false => ClaimError::Full { capacity_bytes: self.side.capacity() },
+                });
+            }
         }
-        Err(match peer.is_gone() {
-            true => ClaimError::Closed,
-            false => ClaimError::Full { capacity_bytes: self.side.capacity() },
-        })
+        self.side.allow(self.staged, end);
+        Ok(())
     }
 }
 

@@ -187,6 +187,7 @@ impl Driver {
                     let protocol = protocol.min(PROTOCOL);
                     self.tell(from, &ToParticipant::Welcome { protocol }, None);
                     self.peers.entry(from).and_modify(|peer| peer.is_known = true);
+                    self.state.greeted(from, protocol);
                 }
                 (ToExchange::Unknown, _) => {}
                 (_, false) => return self.reject(from, "first message is hello, with a version"),

@@ -7,8 +7,12 @@ use corelane_shm::slab::ExtentShape;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-/// Version of what is said here.
-pub const PROTOCOL: u32 = 1;
+/// Version of what is said here: the first, with taps of lanes since the second.
+pub const PROTOCOL: u32 = 2;
+/// The version since which there are taps: nobody of an earlier one hears of them.
+pub const PROTOCOL_OF_TAPS: u32 = 2;
+/// Most taps of a lane.
+pub const TAPS_MAX: usize = 8;
 /// Longest name of a topic or lane, in bytes.
 pub const NAME_BYTES_MAX: usize = 200;
 /// Most bytes of a type as it is told: with a name it fits a packet, however both are written.
@@ -26,6 +30,8 @@ pub enum Role {
     Sender,
     /// Receives from a lane; there is one.
     Receiver,
+    /// Reads along on a lane; there may be some.
+    Tap,
 }
 
 impl Role {
@@ -34,14 +40,18 @@ impl Role {
         matches!(self, Self::Sender | Self::Receiver)
     }
 
-    /// The role at the other end of a link.
-    pub fn peer(self) -> Self {
-        match self {
-            Self::Publisher => Self::Subscriber,
-            Self::Subscriber => Self::Publisher,
-            Self::Sender => Self::Receiver,
-            Self::Receiver => Self::Sender,
-        }
+    /// Whether it belongs to a lane, and not to a topic.
+    pub fn is_of_lane(self) -> bool {
+        self.is_single() || self == Self::Tap
+    }
+
+    /// Whether an end of this role and one of the other are linked.
+    pub fn is_linked_to(self, other: Self) -> bool {
+        use Role::{Publisher, Receiver, Sender, Subscriber, Tap};
+        let is_source_of = |source, sink| {
+            matches!((source, sink), (Publisher, Subscriber) | (Sender, Receiver | Tap))
+        };
+        is_source_of(self, other) || is_source_of(other, self)
     }
 }
 
@@ -114,7 +124,7 @@ pub enum ToParticipant {
         end: u64,
         /// Type of the messages, if any end has told it.
         tag: Option<TypeTag>,
-        /// Links that follow to ends that were there before.
+        /// Links that follow to ends that were there before, not counting those to taps.
         #[serde(default)]
         links: usize,
     },
@@ -152,6 +162,9 @@ pub struct Listed {
     pub sources: usize,
     /// Subscribers, or receivers.
     pub sinks: usize,
+    /// Taps of a lane.
+    #[serde(default)]
+    pub taps: usize,
     /// Type of the messages, if any end has told it.
     pub tag: Option<TypeTag>,
 }
@@ -187,6 +200,11 @@ pub enum Refusal {
     },
     /// Another end has the same number.
     Number,
+    /// The lane has as many taps as it may.
+    Taps {
+        /// How many that are.
+        limit: usize,
+    },
     /// The schema is too long to be told.
     Schema {
         /// Most bytes of a type as it is told.
@@ -218,6 +236,11 @@ pub struct Want {
 pub enum ToSource {
     /// First message.
     Want(Want),
+    /// First message of a tap, which brings no segment.
+    Tap {
+        /// Version of the protocol.
+        protocol: u32,
+    },
     /// It gets whatever is published from here on.
     Joined {},
     /// The bell of one of its seats comes with this, to be rung for it while it listens; without
@@ -239,6 +262,14 @@ pub enum ToSink {
     Log(LogOffer),
     /// How the lane looks; its segment comes with this.
     Lane(LaneOffer),
+    /// How the lane looks that a tap reads along on; its segment comes with this. Comes again when
+    /// the lane has a new ring.
+    Tapped {
+        /// How it looks.
+        lane: LaneOffer,
+        /// Whether nothing was sent over this ring yet.
+        is_new: bool,
+    },
     /// An extent of the slab; its segment comes with this.
     Extent {
         /// Its number, from 0.
@@ -330,6 +361,23 @@ mod tests {
     }
 
     #[test]
+    fn a_lane_has_links_to_its_taps_and_a_topic_has_none() {
+        let roles = [Role::Publisher, Role::Subscriber, Role::Sender, Role::Receiver, Role::Tap];
+        let linked = |one: Role| roles.into_iter().filter(move |&other| one.is_linked_to(other));
+        let linked = roles.map(|one| linked(one).collect::<Vec<_>>());
+        let [_, _, sender, receiver, tap] = &linked;
+        assert_eq!(
+            (&sender[..], &receiver[..]),
+            (&[Role::Receiver, Role::Tap][..], &[Role::Sender][..])
+        );
+        assert_eq!(tap, &[Role::Sender]);
+        assert_eq!(
+            (&linked[0][..], &linked[1][..]),
+            (&[Role::Subscriber][..], &[Role::Publisher][..])
+        );
+    }
+
+    #[test]
     fn each_message_survives_its_packet() {
         let registration = Registration {
             end: u64::MAX,
@@ -340,7 +388,9 @@ mod tests {
         };
         let message = ToExchange::Register(registration);
         assert_eq!(decode(&encode(&message)), Some(message));
-        let message = ToSink::Lane(LaneOffer::Latency { slots: 8, slot_lines: 2 });
-        assert_eq!(decode(&encode(&message)), Some(message));
+        let lane = LaneOffer::Latency { slots: 8, slot_lines: 2 };
+        for message in [ToSink::Lane(lane), ToSink::Tapped { lane, is_new: true }] {
+            assert_eq!(decode(&encode(&message)), Some(message));
+        }
     }
 }

@@ -9,5 +9,5 @@ pub mod message;
 mod state;
 
 pub use driver::{Exchange, ExchangeError, PARTICIPANTS_MAX};
-pub use message::{Listed, NAME_BYTES_MAX, Refusal, Role, TypeTag};
+pub use message::{Listed, NAME_BYTES_MAX, Refusal, Role, TAPS_MAX, TypeTag};
 pub use state::ENDS_MAX;

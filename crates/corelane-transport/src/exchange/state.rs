@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::message::{
-    Listed, NAME_BYTES_MAX, Refusal, Registration, Role, TAG_BYTES_MAX, TypeTag, encode,
+    Listed, NAME_BYTES_MAX, PROTOCOL_OF_TAPS, Refusal, Registration, Role, TAG_BYTES_MAX, TAPS_MAX,
+    TypeTag, encode,
 };
 
 /// Most ends that one exchange knows.
@@ -38,22 +39,32 @@ struct Name {
 }
 
 impl Name {
+    /// Whether it is a lane. Taps do not decide it, unless there are only taps: whoever waits to
+    /// read along keeps nobody from making a topic.
     fn is_lane(&self) -> bool {
-        self.ends.iter().any(|end| end.role.is_single())
+        self.ends.iter().find(|end| end.role != Role::Tap).is_none_or(|end| end.role.is_of_lane())
+    }
+
+    fn count(&self, roles: &[Role]) -> usize {
+        self.ends.iter().filter(|end| roles.contains(&end.role)).count()
     }
 
     /// Why an end is not taken.
     fn refuse(&self, asked: &Registration) -> Option<Refusal> {
-        let is_lane = self.is_lane();
-        if is_lane != asked.role.is_single() {
+        let (is_lane, has_taps_only) =
+            (self.is_lane(), self.count(&[Role::Tap]) == self.ends.len());
+        if is_lane != asked.role.is_of_lane() && !has_taps_only {
             return Some(Refusal::Form { is_lane });
+        }
+        if asked.role == Role::Tap && self.count(&[Role::Tap]) >= TAPS_MAX {
+            return Some(Refusal::Taps { limit: TAPS_MAX });
         }
         if let (Some(found), Some(tag)) = (&self.tag, &asked.tag)
             && found.hash != tag.hash
         {
             return Some(Refusal::Type { found: found.clone() });
         }
-        let is_taken = is_lane && self.ends.iter().any(|end| end.role == asked.role);
+        let is_taken = asked.role.is_single() && self.ends.iter().any(|end| end.role == asked.role);
         is_taken.then_some(Refusal::Taken { role: asked.role })
     }
 }
@@ -64,9 +75,18 @@ pub(super) struct State {
     names: BTreeMap<String, Name>,
     /// Numbers of all ends: peers know an end by its number, so nobody may take another's.
     numbers: BTreeSet<u64>,
+    /// Participants of a version that does not know of taps.
+    older: BTreeSet<Participant>,
 }
 
 impl State {
+    /// A participant has said which version it speaks.
+    pub(super) fn greeted(&mut self, from: Participant, protocol: u32) {
+        if protocol < PROTOCOL_OF_TAPS {
+            self.older.insert(from);
+        }
+    }
+
     /// A participant brings an end.
     pub(super) fn register(&mut self, from: Participant, asked: Registration) -> Vec<Action> {
         let refused = |refusal| vec![Action::Refused { to: from, end: asked.end, refusal }];
@@ -90,14 +110,25 @@ impl State {
         let name = name.or_insert_with(|| Name { tag: None, ends: Vec::new() });
         name.tag = name.tag.take().or(asked.tag);
         let tag = name.tag.clone();
-        let is_new =
-            |peer: &&End| peer.role == asked.role.peer() && !asked.linked.contains(&peer.number);
+        let is_known = |peer: &End| match (peer.role, asked.role) {
+            // A sender that does not know of taps is left alone.
+            (_, Role::Tap) => !self.older.contains(&peer.participant),
+            (Role::Tap, _) => !self.older.contains(&from),
+            _ => true,
+        };
+        let is_new = |peer: &&End| {
+            let is_peer = peer.role.is_linked_to(asked.role) && is_known(peer);
+            is_peer && !asked.linked.contains(&peer.number)
+        };
         let link = |peer: &End| Action::Link {
             one: (peer.participant, peer.number),
             other: (from, asked.end),
         };
-        let links: Vec<Action> = name.ends.iter().filter(is_new).map(link).collect();
-        let registered = Action::Registered { to: from, end: asked.end, tag, links: links.len() };
+        let peers: Vec<&End> = name.ends.iter().filter(is_new).collect();
+        // Nobody waits for a tap.
+        let waited_for = peers.iter().filter(|peer| peer.role != Role::Tap).count();
+        let links: Vec<Action> = peers.into_iter().map(link).collect();
+        let registered = Action::Registered { to: from, end: asked.end, tag, links: waited_for };
         let actions = std::iter::once(registered).chain(links).collect();
         name.ends.push(End { participant: from, number: asked.end, role: asked.role });
         self.numbers.insert(asked.end);
@@ -111,6 +142,7 @@ impl State {
 
     /// A participant is gone.
     pub(super) fn gone(&mut self, participant: Participant) {
+        self.older.remove(&participant);
         self.retain(|end| end.participant != participant);
     }
 
@@ -125,14 +157,12 @@ impl State {
 
     /// What there is, by name.
     pub(super) fn list(&self) -> Vec<Listed> {
-        let count = |name: &Name, roles: [Role; 2]| {
-            name.ends.iter().filter(|end| roles.contains(&end.role)).count()
-        };
         let listed = |(key, name): (&String, &Name)| Listed {
             name: key.clone(),
             is_lane: name.is_lane(),
-            sources: count(name, [Role::Publisher, Role::Sender]),
-            sinks: count(name, [Role::Subscriber, Role::Receiver]),
+            sources: name.count(&[Role::Publisher, Role::Sender]),
+            sinks: name.count(&[Role::Subscriber, Role::Receiver]),
+            taps: name.count(&[Role::Tap]),
             tag: name.tag.clone(),
         };
         self.names.iter().map(listed).collect()
@@ -188,6 +218,58 @@ mod tests {
         assert_eq!(links(&state.register(3, asked(30, Role::Sender, "a"))), [(20, 30)]);
         state.withdraw(2, 20);
         assert_eq!(links(&state.register(2, asked(21, Role::Receiver, "a"))), [(30, 21)]);
+    }
+
+    #[test]
+    fn a_lane_has_some_taps_which_are_linked_to_its_sender_alone() {
+        let mut state = State::default();
+        assert_eq!(links(&state.register(1, asked(10, Role::Tap, "a"))), []);
+        let sender = state.register(2, asked(20, Role::Sender, "a"));
+        assert_eq!(links(&sender), [(10, 20)]);
+        assert!(matches!(sender[0], Action::Registered { links: 0, .. }), "nobody waits for a tap");
+        assert_eq!(links(&state.register(3, asked(30, Role::Receiver, "a"))), [(20, 30)]);
+        for number in 11..10 + TAPS_MAX as u64 {
+            let tap = state.register(1, asked(number, Role::Tap, "a"));
+            assert_eq!(links(&tap), [(20, number)]);
+            assert!(matches!(tap[0], Action::Registered { links: 1, .. }));
+        }
+        let refused = state.register(4, asked(40, Role::Tap, "a"));
+        assert_eq!(*refusal(&refused), Refusal::Taps { limit: TAPS_MAX });
+        let listed = &state.list()[0];
+        assert_eq!((listed.sources, listed.sinks, listed.taps), (1, 1, TAPS_MAX));
+        state.withdraw(1, 10);
+        let back = Registration { linked: vec![20], ..asked(40, Role::Tap, "a") };
+        assert_eq!(links(&state.register(4, back)), []);
+    }
+
+    #[test]
+    fn taps_keep_nobody_from_making_a_topic_and_read_along_on_none() {
+        let mut state = State::default();
+        state.register(1, asked(10, Role::Tap, "a"));
+        assert!(state.list()[0].is_lane);
+        assert_eq!(links(&state.register(2, asked(20, Role::Publisher, "a"))), []);
+        assert_eq!((state.list()[0].is_lane, state.list()[0].taps), (false, 1));
+        let tap = state.register(3, asked(30, Role::Tap, "a"));
+        assert_eq!(*refusal(&tap), Refusal::Form { is_lane: false });
+        let sender = state.register(3, asked(31, Role::Sender, "a"));
+        assert_eq!(*refusal(&sender), Refusal::Form { is_lane: false });
+    }
+
+    #[test]
+    fn participants_of_an_earlier_version_hear_of_no_tap() {
+        let mut state = State::default();
+        state.greeted(1, 1);
+        state.greeted(2, PROTOCOL_OF_TAPS);
+        state.register(1, asked(10, Role::Sender, "a"));
+        state.register(2, asked(20, Role::Sender, "b"));
+        for (name, expected) in [("a", vec![]), ("b", vec![(20, 31)])] {
+            let number = 30 + u64::from(name == "b");
+            assert_eq!(links(&state.register(3, asked(number, Role::Tap, name))), expected);
+        }
+        state.withdraw(1, 10);
+        assert_eq!(links(&state.register(1, asked(11, Role::Sender, "a"))), []);
+        state.gone(1);
+        assert_eq!(links(&state.register(1, asked(12, Role::Sender, "a"))), [(30, 12)]);
     }
 
     #[test]

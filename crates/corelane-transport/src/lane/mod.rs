@@ -11,12 +11,17 @@
 //! receiver gets a ring of its own. Order: that of sending. Progress: wait-free, but where it says
 //! that it waits.
 //!
+//! Others may read along ([`Participant::lane_tap`]): a tap copies records out of the ring while
+//! they are there, and tells by the sender's intent whether a copy was whole
+//! ([`corelane_ring::tap`]). It writes nothing, and neither end does anything for it or waits.
+//!
 //! ```text
 //! sender                                    receiver
 //! +-----------------------------+   read    +------------------------------+
 //! | bell or tail, room wanted   | --------> | head                         |
-//! | ring                        | <-------- | sleep word                   |
+//! | intent, ring                | <-------- | sleep word                   |
 //! +-----------------------------+   read    +------------------------------+
+//!              | read by taps
 //! ```
 
 mod error;
@@ -24,10 +29,14 @@ mod page;
 mod receiver;
 mod ring;
 mod sender;
+mod tap;
+mod tap_ring;
+mod taps;
 
 pub use error::{LaneError, LaneReceiveError, LaneSendError};
 pub use receiver::LaneReceiver;
 pub use sender::{LaneCounts, LaneSender};
+pub use tap::{LaneMissed, LaneTap};
 
 use corelane_shm::slab::Trusted;
 
@@ -94,7 +103,18 @@ impl Participant {
     ) -> Result<LaneReceiver, LaneError> {
         LaneReceiver::new(self, name, options)
     }
+
+    /// Reads along on the lane `name`, of which there may be some taps at a time
+    /// ([`TAPS_MAX`](crate::exchange::TAPS_MAX)). One that comes before the lane waits for it.
+    ///
+    /// # Errors
+    /// - [`LaneError`]: the exchange refuses, or the system is short of something.
+    pub fn lane_tap(&self, name: &str) -> Result<LaneTap, LaneError> {
+        LaneTap::new(self, name)
+    }
 }
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_tap;

@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use corelane_ring::throughput::{Consumer as BytesConsumer, Peer, Producer as BytesProducer};
-use corelane_ring::{latency, throughput};
+use corelane_ring::{Shape, latency, throughput};
 use corelane_shm::byte_ring::{ByteRing, ByteRingError, ByteRingReader};
 use corelane_shm::futex::Waiter;
 use corelane_shm::slab::Trusted;
@@ -18,9 +18,11 @@ use super::error::{LaneError, LaneReceiveError, LaneSendError};
 use super::{LaneKind, page};
 
 const LINE_WORDS: usize = 8;
-/// Words before the slots of a `latency` lane: the bell, and whether room is wanted.
+/// Words before the slots of a `latency` lane: the bell and the intent, and whether room is wanted.
 const HEADER_WORDS: usize = 2 * LINE_WORDS;
 const BELL: usize = 0;
+/// On the line of the bell, which nobody looks at while records move.
+pub(super) const INTENT: usize = 1;
 const ROOM: usize = LINE_WORDS;
 const SLOTS_KIND: u32 = 15;
 /// "slots v1" as a number.
@@ -148,8 +150,10 @@ impl NewRing {
                 let ring = shape.ring();
                 let data = words.window(HEADER_WORDS, ring.data_words());
                 let data = data.expect("because the segment was made for it");
-                let producer =
-                    latency::Producer::new(ring, data, head).map_err(|e| e.to_string())?;
+                let intent = words.window(INTENT, 1).expect("because the header has this word");
+                let producer = latency::Producer::new(ring, data, head);
+                let producer = producer.and_then(|producer| producer.with_intent(intent));
+                let producer = producer.map_err(|e| e.to_string())?;
                 let record = vec![0; ring.payload_words()];
                 Ok(SendRing::Latency { producer, words, limit: record.len() * 8, record })
             }
@@ -307,6 +311,28 @@ fn of_bytes(error: throughput::ClaimError) -> LaneSendError {
     }
 }
 
+/// Checks and maps the segment of a `latency` lane: all of its words, its slots, and their shape.
+pub(super) fn open_slots(
+    slots: usize,
+    slot_lines: usize,
+    fd: OwnedFd,
+) -> Result<(WordsRo, WordsRo, Shape), String> {
+    let shape = LaneShape::new(slots, slot_lines).map_err(|e| e.to_string())?.ring();
+    let count = HEADER_WORDS + shape.data_words();
+    let expect = SegmentExpect {
+        kind: SLOTS_KIND,
+        layout_version: LAYOUT_VERSION,
+        layout_hash: LAYOUT_HASH,
+        min_words: count,
+        max_words: count,
+    };
+    let segment = PeerSegment::open(fd, &expect).map_err(|e: SegmentError| e.to_string())?;
+    let words = segment.words().clone();
+    let data = words.window(HEADER_WORDS, shape.data_words());
+    let data = data.expect("because the segment was checked for it");
+    Ok((words, data, shape))
+}
+
 impl ReceiveRing {
     /// Checks and maps what a sender offers.
     pub(super) fn open(
@@ -318,20 +344,7 @@ impl ReceiveRing {
         let head = page::head_rw(own);
         match offer {
             LaneOffer::Latency { slots, slot_lines } => {
-                let shape = LaneShape::new(slots, slot_lines).map_err(|e| e.to_string())?.ring();
-                let count = HEADER_WORDS + shape.data_words();
-                let expect = SegmentExpect {
-                    kind: SLOTS_KIND,
-                    layout_version: LAYOUT_VERSION,
-                    layout_hash: LAYOUT_HASH,
-                    min_words: count,
-                    max_words: count,
-                };
-                let segment =
-                    PeerSegment::open(fd, &expect).map_err(|e: SegmentError| e.to_string())?;
-                let words = segment.words().clone();
-                let data = words.window(HEADER_WORDS, shape.data_words());
-                let data = data.expect("because the segment was checked for it");
+                let (words, data, shape) = open_slots(slots, slot_lines, fd)?;
                 let consumer =
                     latency::Consumer::new(shape, data, head).map_err(|e| e.to_string())?;
                 let record = vec![0; shape.payload_words()];

@@ -16,6 +16,7 @@ use crate::topic::LINK_PATIENCE;
 
 use super::error::{LaneError, LaneSendError};
 use super::ring::SendRing;
+use super::taps::Taps;
 use super::{LaneKind, page};
 
 /// Longest sleep of a sender that waits for room, so that even a bug elsewhere is noticed.
@@ -33,7 +34,7 @@ struct Connected {
 
 #[derive(Debug, Default)]
 struct Inner {
-    stranger: Option<(u64, Arc<Channel>)>,
+    taps: Taps,
     /// Made by the participant's thread, not yet taken by the sender.
     next: Option<Connected>,
     peer: Option<u64>,
@@ -83,13 +84,15 @@ impl Shared {
             .map_err(|error| error.to_string())?;
         inner.next = Some(Connected { peer, channel, ring, receiver, is_fenced });
         inner.peer = Some(peer);
+        // Before a record can be sent: taps see the first one.
+        inner.taps.renew(self.kind.offer(), fd);
         Ok(())
     }
 }
 
 impl LocalEnd for Shared {
     fn linked(&self, peer: u64, channel: &Arc<Channel>) -> Verdict {
-        self.inner().stranger = Some((peer, channel.clone()));
+        self.inner().taps.linked(peer, channel);
         Verdict::Keep
     }
 
@@ -99,28 +102,43 @@ impl LocalEnd for Shared {
             match decode(&packet.bytes) {
                 Some(ToSource::Joined {}) => inner.has_joined = true,
                 Some(ToSource::Bell { .. } | ToSource::Unknown) => return Verdict::Keep,
-                Some(ToSource::Want(_)) | None => return Verdict::Cut,
+                Some(ToSource::Want(_) | ToSource::Tap { .. }) | None => return Verdict::Cut,
             }
             drop(inner);
             self.publish_change();
             return Verdict::Keep;
         }
-        let stranger = inner.stranger.take();
-        drop(inner);
-        let Some((_, channel)) = stranger.filter(|(number, _)| *number == peer) else {
-            return Verdict::Cut;
+        let message = decode::<ToSource>(&packet.bytes);
+        let Some(channel) = inner.taps.first_word(peer) else {
+            // A tap has nothing more to say, in this version.
+            let is_skipped = message == Some(ToSource::Unknown) && inner.taps.has(peer);
+            return if is_skipped { Verdict::Keep } else { Verdict::Cut };
         };
-        let Err(reason) = self.welcome(peer, &channel, packet) else { return Verdict::Keep };
+        let is_tap = matches!(message, Some(ToSource::Tap { .. }));
+        let result = match is_tap {
+            true => inner.taps.let_in(peer, channel.clone()),
+            false => {
+                drop(inner);
+                self.welcome(peer, &channel, packet)
+            }
+        };
+        let Err(reason) = result else { return Verdict::Keep };
         let sorry = encode(&ToSink::Sorry { reason: reason.clone() });
         // One that takes nothing learns it by the end of the link.
         let _ = channel.send(&sorry, &[], Some(Duration::ZERO));
-        self.inner().why_cut = Some(reason);
+        if !is_tap {
+            self.inner().why_cut = Some(reason);
+        }
         Verdict::Cut
     }
 
     fn unlinked(&self, peer: u64) {
         let mut inner = self.inner();
+        if inner.taps.unlinked(peer) {
+            return;
+        }
         if inner.peer == Some(peer) {
+            inner.taps.end_ring();
             (inner.peer, inner.has_joined) = (None, false);
             inner.next = inner.next.take().filter(|next| next.peer != peer);
         }
@@ -387,6 +405,11 @@ impl LaneSender {
             // The word is mapped and aligned: waking it cannot fail.
             let _ = futex::wake(words, index);
         }
+    }
+
+    /// Taps that read along now.
+    pub fn taps(&self) -> usize {
+        self.shared.inner().taps.count()
     }
 
     /// What was counted so far.

@@ -8,21 +8,21 @@ use corelane_testkit::trusted;
 use super::*;
 use crate::topic::PublishOptions;
 
-const PATIENCE: Duration = Duration::from_secs(60);
-const KINDS: [LaneKind; 2] =
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const KINDS: [LaneKind; 2] =
     [LaneKind::Latency { slots: 16, slot_lines: 4 }, LaneKind::Throughput { capacity_bytes: 4096 }];
 
-fn place() -> (tempfile::TempDir, Participant) {
+pub(super) fn place() -> (tempfile::TempDir, Participant) {
     let folder = tempfile::tempdir().unwrap();
     let participant = Participant::open(&folder.path().join("exchange")).unwrap();
     (folder, participant)
 }
 
-fn options() -> LaneOptions {
+pub(super) fn options() -> LaneOptions {
     LaneOptions { trusted: Some(trusted()), ..LaneOptions::default() }
 }
 
-fn payload(index: usize) -> Vec<u8> {
+pub(super) fn payload(index: usize) -> Vec<u8> {
     (0..index * 7 % 249).map(|byte| (byte + index) as u8).collect()
 }
 

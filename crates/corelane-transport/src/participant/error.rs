@@ -51,6 +51,14 @@ pub enum ParticipantError {
         /// How the types differ, if they do and both are known.
         differences: Vec<String>,
     },
+    /// The exchange is of a version that does not know what was asked.
+    #[error("exchange speaks version={found}, this needs {needed}: update the exchange's process")]
+    Older {
+        /// Version that it speaks.
+        found: u32,
+        /// Version that is needed.
+        needed: u32,
+    },
     /// The system refused the thread.
     #[error("thread of the participant could not be started: {0}: raise `ulimit -u`")]
     Thread(io::Error),
@@ -73,7 +81,9 @@ impl ParticipantError {
                 Refusal::Taken { .. } => "CL-0448",
                 Refusal::TooMany { .. } | Refusal::Number | Refusal::Other => "CL-0449",
                 Refusal::Schema { .. } => "CL-0440",
+                Refusal::Taps { .. } => "CL-0469",
             },
+            Self::Older { .. } => "CL-0468",
             Self::Thread(_) => "CL-0450",
         }
     }
@@ -99,6 +109,7 @@ fn explain(refusal: &Refusal, differences: &[String]) -> String {
             format!("it has its one {role:?} already: wait for its end, or use a topic")
         }
         Refusal::TooMany { limit } => format!("the exchange has all {limit} ends: end some"),
+        Refusal::Taps { limit } => format!("the lane has all {limit} taps: end some"),
         Refusal::Number => "another end has its number: make it again".into(),
         Refusal::Schema { limit } => {
             format!("its schema takes more than {limit} bytes: use fewer or shorter field names")

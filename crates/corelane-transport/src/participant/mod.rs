@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use corelane_shm::fdpass::{self, Channel, Packet};
 
-use crate::exchange::message::{Registration, Role, ToExchange, encode};
+use crate::exchange::message::{PROTOCOL_OF_TAPS, Registration, Role, ToExchange, encode};
 use crate::exchange::{Exchange, Listed, NAME_BYTES_MAX, Refusal, TypeTag};
 
 use self::error::differences;
@@ -63,6 +63,8 @@ struct Entry {
 struct Table {
     ends: HashMap<u64, Entry>,
     exchange: Option<Arc<Channel>>,
+    /// Version that it speaks.
+    protocol: u32,
     /// Opened by this process, if it did.
     own_exchange: Option<Exchange>,
     listing: Option<Listing>,
@@ -133,8 +135,9 @@ impl Participant {
 
     fn start(path: &Path, may_open: bool) -> Result<Self, ParticipantError> {
         let (nudge, nudged) = fdpass::pair()?;
-        let (channel, own_exchange) = find(path, may_open, PATIENCE)?;
-        let table = Table { exchange: Some(channel), own_exchange, ..Table::default() };
+        let (channel, protocol, own_exchange) = find(path, may_open, PATIENCE)?;
+        let exchange = Some(channel);
+        let table = Table { exchange, protocol, own_exchange, ..Table::default() };
         let shared = Arc::new(Shared {
             path: path.to_owned(),
             may_open,
@@ -193,6 +196,10 @@ impl Participant {
         let entry =
             Entry { role, name: name.to_owned(), tag, local, answer: None, links: BTreeMap::new() };
         let mut table = shared.table();
+        if !table.is_understood(role) {
+            let (found, needed) = (table.protocol, PROTOCOL_OF_TAPS);
+            return Err(ParticipantError::Older { found, needed });
+        }
         table.bring(number, &entry);
         table.ends.insert(number, entry);
         let registered = Registered { participant: self.clone(), number };
@@ -281,9 +288,18 @@ impl Table {
         }
     }
 
-    /// Tells the exchange of an end; one that is gone is told when the next is there.
+    /// Whether the exchange knows ends of this role.
+    fn is_understood(&self, role: Role) -> bool {
+        role != Role::Tap || self.protocol >= PROTOCOL_OF_TAPS
+    }
+
+    /// Tells the exchange of an end; one that is gone is told when the next is there. One of an
+    /// earlier version is not told what it would take for nonsense.
     fn bring(&self, number: u64, entry: &Entry) {
         let Some(exchange) = &self.exchange else { return };
+        if !self.is_understood(entry.role) {
+            return;
+        }
         let registration = Registration {
             end: number,
             role: entry.role,

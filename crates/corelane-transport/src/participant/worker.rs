@@ -25,14 +25,14 @@ pub(super) fn find(
     path: &Path,
     may_open: bool,
     patience: Duration,
-) -> Result<(Arc<Channel>, Option<Exchange>), ParticipantError> {
+) -> Result<(Arc<Channel>, u32, Option<Exchange>), ParticipantError> {
     let end = Instant::now() + patience;
     let mut own = None;
     loop {
         let connected = fdpass::connect(path);
         match connected {
             Ok(channel) => match greet(&channel) {
-                Ok(()) => return Ok((Arc::new(channel), own)),
+                Ok(protocol) => return Ok((Arc::new(channel), protocol, own)),
                 // It ended in between; the next one may be there already.
                 Err(ParticipantError::Channel(ChannelError::Closed))
                     if may_open && Instant::now() < end => {}
@@ -52,7 +52,7 @@ pub(super) fn find(
     }
 }
 
-fn greet(channel: &Channel) -> Result<(), ParticipantError> {
+fn greet(channel: &Channel) -> Result<u32, ParticipantError> {
     let own = rustix::process::geteuid().as_raw();
     let exchange = channel.peer_credentials()?.uid;
     if exchange != own {
@@ -64,7 +64,7 @@ fn greet(channel: &Channel) -> Result<(), ParticipantError> {
         error => error.into(),
     })?;
     match decode(&packet.bytes) {
-        Some(ToParticipant::Welcome { .. }) => Ok(()),
+        Some(ToParticipant::Welcome { protocol }) => Ok(protocol),
         Some(ToParticipant::Rejected { reason }) => Err(ParticipantError::Rejected { reason }),
         _ => Err(ParticipantError::Rejected { reason: "it answered out of turn".into() }),
     }
@@ -136,14 +136,14 @@ impl Worker {
 
     /// Looks for the next exchange, and brings every end there.
     fn reconnect(&mut self) {
-        let Ok((channel, own)) = find(&self.shared.path, self.shared.may_open, Duration::ZERO)
-        else {
+        let found = find(&self.shared.path, self.shared.may_open, Duration::ZERO);
+        let Ok((channel, protocol, own)) = found else {
             self.pause = (self.pause * 2).min(PAUSE_MAX);
             return;
         };
         self.pause = PAUSE_MIN;
         let mut table = self.shared.table();
-        table.exchange = Some(channel);
+        (table.exchange, table.protocol) = (Some(channel), protocol);
         if own.is_some() {
             table.own_exchange = own;
         }

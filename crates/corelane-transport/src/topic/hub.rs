@@ -305,7 +305,7 @@ impl Hub {
             }
             // It says nothing more.
             ToSink::Sorry { reason } => return Err(reason),
-            ToSink::Lane(_) => return Err("it sends on a lane".into()),
+            ToSink::Lane(_) | ToSink::Tapped { .. } => return Err("it sends on a lane".into()),
             ToSink::Unknown => {}
         }
         Ok(())

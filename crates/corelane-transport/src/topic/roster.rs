@@ -335,7 +335,7 @@ impl LocalEnd for Roster {
                     return Verdict::Keep;
                 }
                 Some(ToSource::Unknown) => {}
-                Some(ToSource::Want(_)) | None => {
+                Some(ToSource::Want(_) | ToSource::Tap { .. }) | None => {
                     self.remove(&mut inner, peer, Some("it spoke out of turn"));
                     return Verdict::Cut;
                 }

@@ -12,7 +12,7 @@ use corelane_shm::{OwnedSegment, SegmentInfo, WordsRw};
 use corelane_transport::Participant;
 use corelane_transport::exchange::Role;
 use corelane_transport::exchange::message::{
-    LogOffer, Registration, ToExchange, ToParticipant, ToSink, ToSource, decode, encode,
+    LogOffer, PROTOCOL, Registration, ToExchange, ToParticipant, ToSink, ToSource, decode, encode,
 };
 use corelane_transport::topic::{
     BytesPublisher, BytesSubscriber, PublishOptions, ReceiveError, SubscribeOptions,
@@ -39,9 +39,9 @@ pub(crate) struct ByHand {
 impl ByHand {
     pub(crate) fn join(place: &std::path::Path) -> Self {
         let exchange = fdpass::connect(place).unwrap();
-        exchange.send(&encode(&ToExchange::Hello { protocol: 1 }), &[], PATIENCE).unwrap();
+        exchange.send(&encode(&ToExchange::Hello { protocol: PROTOCOL }), &[], PATIENCE).unwrap();
         let hand = Self { exchange };
-        assert_eq!(hand.next().0, ToParticipant::Welcome { protocol: 1 });
+        assert_eq!(hand.next().0, ToParticipant::Welcome { protocol: PROTOCOL });
         hand
     }
 
@@ -52,6 +52,13 @@ impl ByHand {
 
     /// Brings an end, and waits for its first link.
     pub(crate) fn link(&self, end: u64, role: Role, name: &str) -> Channel {
+        let mut links = self.links(end, role, name, 1);
+        links.pop().expect("because it was waited for")
+    }
+
+    /// Brings an end, and waits for so many links.
+    pub(crate) fn links(&self, end: u64, role: Role, name: &str, count: usize) -> Vec<Channel> {
+        let mut links = Vec::new();
         let registration =
             Registration { end, role, name: name.into(), tag: None, linked: Vec::new() };
         let message = encode(&ToExchange::Register(registration));
@@ -59,7 +66,10 @@ impl ByHand {
         loop {
             match self.next() {
                 (ToParticipant::Link { .. }, mut fds) => {
-                    return Channel::from(fds.pop().expect("because a link has a socket"));
+                    links.push(Channel::from(fds.pop().expect("because a link has a socket")));
+                    if links.len() == count {
+                        return links;
+                    }
                 }
                 // The end of the one before was not heard of yet.
                 (ToParticipant::Refused { .. }, _) => {

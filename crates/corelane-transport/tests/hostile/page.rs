@@ -22,6 +22,9 @@ use crate::log::{ByHand, PATIENCE, segment};
 
 const SEATS: usize = 4;
 const HOLDS: usize = 8;
+/// Slots of a hostile sender's lane, and the lines of each.
+const SLOTS: usize = 8;
+const LINES: usize = 2;
 /// Sleepers, then joins and cursors, padded to a line.
 const GROUP_HEADER: usize = 24;
 
@@ -167,41 +170,72 @@ fn when_free<T: std::fmt::Debug>(end: impl Fn() -> Result<T, LaneError>) -> T {
     }
 }
 
-pub(crate) fn run_sender(mutations: u64, rng: &mut Rng, coverage: &mut Coverage) {
-    const SLOTS: usize = 8;
-    const LINES: usize = 2;
-    let folder = tempfile::tempdir().unwrap();
-    let place = folder.path().join("exchange");
-    let participant = Participant::open(&place).unwrap();
-    let mut victim = participant.lane_receiver("a", LaneOptions::default()).unwrap();
-    let (mut end, mut received, mut cut) = (100, 0, 0);
-    while coverage.total() < mutations {
-        end += 1;
-        let hand = ByHand::join(&place);
-        let link = hand.link(end, Role::Sender, "a");
-        link.recv(PATIENCE).unwrap();
+/// A lane of a sender that keeps to the handshake, with its receiver and its tap, and to nothing
+/// else.
+struct EvilLane {
+    hand: ByHand,
+    links: (Channel, Channel),
+    words: WordsRw,
+    fields: Vec<Field>,
+}
+
+impl EvilLane {
+    fn link(place: &Path, end: u64, is_new: bool) -> Self {
+        let hand = ByHand::join(place);
+        let (receiver, tap) = receiver_and_tap(hand.links(end, Role::Sender, "a", 2));
         let words = 16 + SLOTS * LINES * 8;
-        let lane = segment(words, 15, u64::from_le_bytes(*b"slots v1"));
-        let offer = ToSink::Lane(LaneOffer::Latency { slots: SLOTS, slot_lines: LINES });
-        link.send(&encode(&offer), &[lane.fd()], PATIENCE).unwrap();
-        let _ = link.recv(PATIENCE);
-        let words = lane.into_words();
-        let mut fields =
-            vec![Field::new("bell", &words, 0, 1), Field::new("room wanted", &words, 8, 1)];
+        let segment = segment(words, 15, u64::from_le_bytes(*b"slots v1"));
+        let lane = LaneOffer::Latency { slots: SLOTS, slot_lines: LINES };
+        receiver.send(&encode(&ToSink::Lane(lane)), &[segment.fd()], PATIENCE).unwrap();
+        let _ = receiver.recv(PATIENCE);
+        let tapped = encode(&ToSink::Tapped { lane, is_new });
+        tap.send(&tapped, &[segment.fd()], PATIENCE).unwrap();
+        tap.send(&encode(&ToSink::Ready {}), &[], PATIENCE).unwrap();
+        let words = segment.into_words();
+        let mut fields = vec![
+            Field::new("bell", &words, 0, 1),
+            Field::new("intent", &words, 1, 1),
+            Field::new("room wanted", &words, 8, 1),
+        ];
         for slot in 0..SLOTS {
             let first = 16 + slot * LINES * 8;
             fields.push(Field::new("commit words", &words, first, 1));
             fields.push(Field::new("slots", &words, first + 1, LINES * 8 - 1));
         }
         for _ in 0..4 {
-            fields.extend_from_within(..2);
+            fields.extend_from_within(..3);
         }
+        Self { hand, links: (receiver, tap), words, fields }
+    }
+}
+
+pub(crate) fn run_sender(mutations: u64, rng: &mut Rng, coverage: &mut Coverage) {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("exchange");
+    let participant = Participant::open(&place).unwrap();
+    let mut victim = participant.lane_receiver("a", LaneOptions::default()).unwrap();
+    let mut tap = participant.lane_tap("a").unwrap();
+    let (mut end, mut received, mut cut, mut tap_cut) = (100, 0, 0, 0);
+    while coverage.total() < mutations {
+        end += 1;
+        let EvilLane { hand, links, words, fields } = EvilLane::link(&place, end, rng.bool());
+        assert!(tap.wait_for_sender(PATIENCE.unwrap()));
+        let mut read = Vec::new();
         for round in 0..2_000_u64 {
             mutate_one(&fields, rng, coverage);
+            if rng.bool() {
+                // An intent that may be possible, so that the tap goes on.
+                words.store_release(1, received + rng.u64(..4));
+            }
             if rng.u8(..3) == 0 {
                 // A commit that is due, with a length that may be possible.
                 let first = 16 + (received as usize % SLOTS) * LINES * 8;
                 words.store_release(first, rng.u64(..130) << 32 | (received + 1) & 0xffff_ffff);
+            }
+            match tap.try_receive(&mut read) {
+                Ok(_) => assert!(read.len() <= (LINES * 8 - 1) * 8),
+                Err(LaneReceiveError::Corrupt { .. }) => tap_cut += 1,
+                Err(error) => panic!("{error}"),
             }
             match victim.drain(4, |record| assert!(record.len() <= (LINES * 8 - 1) * 8)) {
                 Ok(count) => received += count as u64,
@@ -213,15 +247,15 @@ pub(crate) fn run_sender(mutations: u64, rng: &mut Rng, coverage: &mut Coverage)
             }
             assert!(round < 2_000);
         }
-        drop((hand, link));
+        drop((hand, links));
         received = 0;
-        while victim.is_connected() {
+        while victim.is_connected() || tap.is_connected() {
             thread::yield_now();
         }
         let mut rest = Vec::new();
         while matches!(victim.try_receive(&mut rest), Ok(true)) {}
     }
-    assert!(cut > 0, "not one was cut off");
+    assert!(cut > 0 && tap_cut > 0, "not one was cut off: {cut} {tap_cut}");
     // An honest sender finds a receiver that works.
     let mut sender = when_free(|| participant.lane_sender("a", LaneKind::LATENCY));
     sender.send_within(b"good", PATIENCE.unwrap()).unwrap();
@@ -233,6 +267,20 @@ pub(crate) fn run_sender(mutations: u64, rng: &mut Rng, coverage: &mut Coverage)
         }
     }
     assert_eq!(record, b"good");
+    assert!(tap.wait_for_sender(PATIENCE.unwrap()));
+    while !matches!(tap.receive(&mut record, PATIENCE.unwrap()), Ok(true)) {}
+    assert_eq!(record, b"good");
+}
+
+/// The links of a sender to its receiver and to its tap, each known by its first word.
+fn receiver_and_tap(links: Vec<Channel>) -> (Channel, Channel) {
+    let is_tap = |link: &Channel| {
+        let first = decode(&link.recv(PATIENCE).unwrap().bytes);
+        matches!(first, Some(ToSource::Tap { .. }))
+    };
+    let (taps, mut receivers): (Vec<_>, Vec<_>) = links.into_iter().partition(is_tap);
+    let [tap] = <[Channel; 1]>::try_from(taps).expect("because one of the two is a tap");
+    (receivers.pop().expect("because the other one is a receiver"), tap)
 }
 
 pub(crate) fn run_receiver(mutations: u64, rng: &mut Rng, coverage: &mut Coverage) {

@@ -2,10 +2,10 @@
 
 use corelane_shm::fdpass;
 use corelane_transport::Participant;
-use corelane_transport::exchange::Role;
 use corelane_transport::exchange::message::{
     LaneOffer, LogOffer, Registration, ToExchange, ToSink, ToSource, TypeTag, Want, encode,
 };
+use corelane_transport::exchange::{Role, TAPS_MAX};
 use corelane_transport::lane::LaneKind;
 use corelane_transport::topic::{PublishOptions, SubscribeOptions};
 use fastrand::Rng;
@@ -23,8 +23,13 @@ fn packet(rng: &mut Rng) -> (&'static str, Vec<u8>) {
         _ => rng.u64(..200),
     };
     let size = |rng: &mut Rng| number(rng) as usize;
-    let role = [Role::Publisher, Role::Subscriber, Role::Sender, Role::Receiver][rng.usize(..4)];
-    let (kind, mut bytes) = match rng.u8(..8) {
+    let roles = [Role::Publisher, Role::Subscriber, Role::Sender, Role::Receiver, Role::Tap];
+    let role = roles[rng.usize(..5)];
+    let lane = |rng: &mut Rng| match rng.bool() {
+        true => LaneOffer::Latency { slots: size(rng), slot_lines: size(rng) },
+        false => LaneOffer::Throughput { capacity_bytes: size(rng) },
+    };
+    let (kind, mut bytes) = match rng.u8(..10) {
         0 => ("hello", encode(&ToExchange::Hello { protocol: number(rng) as u32 })),
         1 => {
             let tag = TypeTag { hash: "x".repeat(rng.usize(..50)), schema: "nonsense".into() };
@@ -58,12 +63,11 @@ fn packet(rng: &mut Rng) -> (&'static str, Vec<u8>) {
             let number = number(rng) as u32;
             ("extent", encode(&ToSink::Extent { number, chunk_bytes, chunks }))
         }
-        6 => {
-            let offer = match rng.bool() {
-                true => LaneOffer::Latency { slots: size(rng), slot_lines: size(rng) },
-                false => LaneOffer::Throughput { capacity_bytes: size(rng) },
-            };
-            ("lane", encode(&ToSink::Lane(offer)))
+        6 => ("lane", encode(&ToSink::Lane(lane(rng)))),
+        7 => ("tap", encode(&ToSource::Tap { protocol: number(rng) as u32 })),
+        8 => {
+            let tapped = ToSink::Tapped { lane: lane(rng), is_new: rng.bool() };
+            ("tapped", encode(&tapped))
         }
         _ => ("ready", encode(&ToSink::Ready {})),
     };
@@ -88,7 +92,8 @@ pub(crate) fn run(mutations: u64, rng: &mut Rng, coverage: &mut Coverage) {
     let mut hears = participant.subscribe_bytes("steady", SubscribeOptions::RELIABLE).unwrap();
     let _publisher = participant.publish_bytes("a", &PublishOptions::default()).unwrap();
     let _subscriber = participant.subscribe_bytes("a", SubscribeOptions::LOSSY).unwrap();
-    let _sender = participant.lane_sender("b", LaneKind::LATENCY).unwrap();
+    let sender = participant.lane_sender("b", LaneKind::LATENCY).unwrap();
+    let mut tap = participant.lane_tap("c").unwrap();
     let before = descriptors();
     let spare = segment(600, 10, 1);
     let (mut end, mut said) = (1_000, 0_u64);
@@ -100,8 +105,12 @@ pub(crate) fn run(mutations: u64, rng: &mut Rng, coverage: &mut Coverage) {
             linked => {
                 let (role, name) = match linked {
                     2 => (Role::Subscriber, "a"),
-                    _ if rng.bool() => (Role::Publisher, "a"),
-                    _ => (Role::Receiver, "b"),
+                    _ => [
+                        (Role::Publisher, "a"),
+                        (Role::Receiver, "b"),
+                        (Role::Tap, "b"),
+                        (Role::Sender, "c"),
+                    ][rng.usize(..4)],
                 };
                 end += 1;
                 ByHand::join(&place).link(end, role, name)
@@ -116,6 +125,9 @@ pub(crate) fn run(mutations: u64, rng: &mut Rng, coverage: &mut Coverage) {
                 break;
             }
         }
+        assert!(sender.taps() <= TAPS_MAX);
+        // What it is told of hostile senders it may tell; there is never a record.
+        assert!(!matches!(tap.try_receive(&mut Vec::new()), Ok(true)));
         good.publish(&said.to_le_bytes()).unwrap();
         let sample = hears.receive(PATIENCE.unwrap()).unwrap().expect("because it was published");
         assert_eq!(*sample, said.to_le_bytes());

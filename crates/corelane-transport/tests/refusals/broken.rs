@@ -91,6 +91,105 @@ fn a_sender_that_writes_what_cannot_be_is_cut_off() {
     }
 }
 
+#[test]
+fn a_tap_cuts_a_sender_off_that_writes_what_cannot_be() {
+    let lane = LaneOffer::Latency { slots: 4, slot_lines: 1 };
+    // An intent, and a length of the first record.
+    for (word, value) in [(1, u64::MAX), (LANE_HEADER_WORDS, 57 << 32 | 1)] {
+        let (_folder, path) = folder();
+        let participant = Participant::open(&path).unwrap();
+        let mut tap = participant.lane_tap("a").unwrap();
+        let stranger = Stranger::join(&path);
+        let link = stranger.link(Role::Sender, "a");
+        link.tap();
+        let slots = segment(15, b"slots v1", LANE_HEADER_WORDS + 4 * 8);
+        link.tell(&ToSink::Tapped { lane, is_new: true }, &[slots.fd()]);
+        link.tell(&ToSink::Ready {}, &[]);
+        assert!(tap.wait_for_sender(PATIENCE));
+        slots.words().store_release(word, value);
+        let told = tap.receive(&mut Vec::new(), PATIENCE).unwrap_err();
+        assert!(matches!(told, LaneReceiveError::Corrupt { .. }), "{told}");
+        assert!(link.is_cut());
+        assert!(!tap.try_receive(&mut Vec::new()).unwrap());
+    }
+}
+
+#[test]
+fn a_tap_is_offered_a_lane_as_it_was_told_or_cuts_the_link() {
+    let lane = LaneOffer::Latency { slots: 4, slot_lines: 1 };
+    let slots = segment(15, b"slots v1", LANE_HEADER_WORDS + 4 * 8);
+    let two = [slots.fd(), slots.fd()];
+    let large = LaneOffer::Throughput { capacity_bytes: 1 << 30 };
+    for (message, fds) in [
+        (ToSink::Tapped { lane, is_new: true }, &two[..0]),
+        (ToSink::Tapped { lane, is_new: true }, &two),
+        (ToSink::Tapped { lane: large, is_new: true }, &two[..1]),
+        (
+            ToSink::Tapped { lane: LaneOffer::Latency { slots: 3, slot_lines: 1 }, is_new: false },
+            &two[..1],
+        ),
+        (ToSink::Lane(lane), &two[..1]),
+    ] {
+        let (_folder, path) = folder();
+        let participant = Participant::open(&path).unwrap();
+        let mut tap = participant.lane_tap("a").unwrap();
+        let stranger = Stranger::join(&path);
+        let link = stranger.link(Role::Sender, "a");
+        link.tap();
+        link.tell(&message, fds);
+        assert!(link.is_cut());
+        let told = tap.receive(&mut Vec::new(), PATIENCE).unwrap_err();
+        assert_eq!(told.code(), "CL-0467", "{told}");
+    }
+}
+
+#[test]
+fn a_tap_that_speaks_out_of_turn_is_cut_off_and_the_lane_goes_on() {
+    let (_folder, path) = folder();
+    let participant = Participant::open(&path).unwrap();
+    let mut sender = participant.lane_sender("a", LaneKind::LATENCY).unwrap();
+    let mut receiver = participant.lane_receiver("a", LaneOptions::default()).unwrap();
+    let want = Want { protocol: PROTOCOL, seats: 0, holds: 0, is_reliable: true, is_fenced: true };
+    let again = ToSource::Tap { protocol: PROTOCOL };
+    for second in [ToSource::Want(want), ToSource::Joined {}, again.clone()] {
+        let stranger = Stranger::join(&path);
+        let link = stranger.link(Role::Tap, "a");
+        link.tell(&again, &[]);
+        assert!(matches!(link.offer(), ToSink::Tapped { is_new: false, .. }));
+        assert!(matches!(link.offer(), ToSink::Ready {}));
+        link.tell(&second, &[]);
+        assert!(link.is_cut());
+        while sender.taps() > 0 {
+            std::thread::yield_now();
+        }
+        sender.send_within(b"good", PATIENCE).unwrap();
+        let mut record = Vec::new();
+        assert!(receiver.receive(&mut record, PATIENCE).unwrap());
+    }
+    assert_eq!(sender.why_cut(), None);
+}
+
+/// Who brings ends without end, and takes them away again, keeps their links: a sender keeps a few
+/// that say nothing, and ends the others.
+#[test]
+fn links_that_say_nothing_do_not_pile_up_at_a_sender() {
+    let (_folder, path) = folder();
+    let participant = Participant::open(&path).unwrap();
+    let mut sender = participant.lane_sender("a", LaneKind::LATENCY).unwrap();
+    let stranger = Stranger::join(&path);
+    let mut links = Vec::new();
+    for end in 1..=100 {
+        links.push(stranger.link_as(end, Role::Tap, "a"));
+        stranger.tell(&ToExchange::Withdraw { end });
+    }
+    // All but the last eighteen are ended, however long they say nothing.
+    assert!(links.drain(..82).all(|link| link.is_cut()));
+    let mut receiver = participant.lane_receiver("a", LaneOptions::default()).unwrap();
+    sender.send_within(b"good", PATIENCE).unwrap();
+    let mut record = Vec::new();
+    assert!(receiver.receive(&mut record, PATIENCE).unwrap());
+}
+
 /// What the receiver is told; the sender's first or second record claims too many bytes.
 fn sender_that_writes_what_cannot_be(is_later: bool) -> LaneReceiveError {
     let (_folder, path) = folder();

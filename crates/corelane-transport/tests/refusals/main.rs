@@ -59,6 +59,25 @@ fn an_exchange_that_turns_away_or_talks_nonsense_is_told() {
 }
 
 #[test]
+fn an_exchange_that_knows_no_taps_is_not_asked() {
+    let (_folder, path) = folder();
+    let listener = Listener::bind(&path).unwrap();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let channel = listener.accept(Some(PATIENCE)).unwrap();
+            channel.recv(Some(PATIENCE)).unwrap();
+            let welcome = encode(&ToParticipant::Welcome { protocol: 1 });
+            channel.send(&welcome, &[], Some(PATIENCE)).unwrap();
+            // Nothing more is said: the next is the end of the participant.
+            assert!(channel.recv(Some(PATIENCE)).is_err());
+        });
+        let participant = Participant::join(&path).unwrap();
+        let refused = participant.lane_tap("a").unwrap_err();
+        assert_eq!(refused.code(), "CL-0468", "{refused}");
+    });
+}
+
+#[test]
 fn an_exchange_that_does_not_answer_is_told() {
     let (_folder, path) = folder();
     assert_eq!(false_exchange(&path, None).code(), "CL-0444");

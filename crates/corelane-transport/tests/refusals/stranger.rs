@@ -48,8 +48,13 @@ impl Stranger {
 
     /// Brings an end, and returns its link to the one other end that is there.
     pub(crate) fn link(&self, role: Role, name: &str) -> Link {
+        self.link_as(7, role, name)
+    }
+
+    /// The same for an end of another number.
+    pub(crate) fn link_as(&self, end: u64, role: Role, name: &str) -> Link {
         let name = name.into();
-        let end = Registration { end: 7, role, name, tag: None, linked: Vec::new() };
+        let end = Registration { end, role, name, tag: None, linked: Vec::new() };
         self.tell(&ToExchange::Register(end));
         loop {
             let (message, mut fds) = self.hear_packet();
@@ -83,6 +88,12 @@ impl Link {
             Some(ToSource::Want(want)) => want,
             other => panic!("{other:?}"),
         }
+    }
+
+    /// Waits for the first word of a tap.
+    pub(crate) fn tap(&self) {
+        let first = decode(&self.hear().bytes);
+        assert_eq!(first, Some(ToSource::Tap { protocol: PROTOCOL }));
     }
 
     /// What the publishing or sending end offers.

@@ -58,7 +58,8 @@ type Operation = fn(u64);
 
 /// What is counted; a new row is recorded with `cargo xtask instructions --write`.
 const OPERATIONS: &[(&str, Operation)] = &[
-    ("latency, 48 B", latency_records),
+    ("latency, 48 B", |bursts| latency_records(bursts, false)),
+    ("latency, 48 B, with an intent", |bursts| latency_records(bursts, true)),
     ("spsc, 8 B", singles!(spsc, 1)),
     ("spsc, 64 B", singles!(spsc, 8)),
     ("spsc, 8 B, in turns", spsc_turns),
@@ -72,7 +73,8 @@ const OPERATIONS: &[(&str, Operation)] = &[
     ("sharing, 8 B, batch of 64", batches!(sharing, 1)),
     ("broadcast, 64 B", broadcast_to_one),
     ("broadcast, 64 B, batch of 64", broadcast_batches_to_one),
-    ("throughput, 64 B", throughput_records),
+    ("throughput, 64 B", |bursts| throughput_records(bursts, false)),
+    ("throughput, 64 B, with an intent", |bursts| throughput_records(bursts, true)),
 ];
 
 fn broadcast_to_one(bursts: u64) {
@@ -104,9 +106,13 @@ fn broadcast_batches_to_one(bursts: u64) {
     }
 }
 
-fn throughput_records(bursts: u64) {
+fn throughput_records(bursts: u64, has_intent: bool) {
     let sides = throughput::heap(64 << 10).expect("because the capacity is valid");
-    let mut producer = throughput::Producer::new(sides.0);
+    let mut side = sides.0;
+    if has_intent {
+        side = side.with_intent(HeapWords::new(8)).expect("because there are enough words");
+    }
+    let mut producer = throughput::Producer::new(side);
     let mut consumer = throughput::Consumer::new(sides.1);
     for _ in 0..bursts {
         for value in 0..BURST as u8 {
@@ -121,12 +127,15 @@ fn throughput_records(bursts: u64) {
     }
 }
 
-fn latency_records(bursts: u64) {
+fn latency_records(bursts: u64, has_intent: bool) {
     let shape = Shape::new(SLOTS, 7).expect("because the shape is valid");
     let data = HeapWords::new(shape.data_words());
     let cursor = HeapWords::new(latency::CURSOR_WORDS);
     let producer = latency::Producer::new(shape, data.clone(), cursor.clone());
     let mut producer = producer.expect("because the words have the shape");
+    if has_intent {
+        producer = producer.with_intent(HeapWords::new(8)).expect("because there is a word");
+    }
     let consumer = latency::Consumer::new(shape, data, cursor);
     let mut consumer = consumer.expect("because the words have the shape");
     for _ in 0..bursts {

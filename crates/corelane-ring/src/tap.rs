@@ -76,9 +76,25 @@ mod tests;
 
 use thiserror::Error;
 
+use crate::storage::ReadWords;
+
 pub(crate) use self::intent::Intent;
 pub use self::latency::LatencyTap;
 pub use self::throughput::ThroughputTap;
+
+/// Words that are copied in one piece.
+const PIECE_WORDS: usize = 64;
+
+/// Copies the bytes of words from `first` on, each word once, whatever their producer does to them.
+#[inline]
+fn copy(words: &impl ReadWords, first: usize, out: &mut [u8]) {
+    let mut piece = [0; PIECE_WORDS];
+    for (index, bytes) in out.chunks_mut(PIECE_WORDS * 8).enumerate() {
+        let piece = &mut piece[..bytes.len().div_ceil(8)];
+        words.read(first + index * PIECE_WORDS, piece);
+        bytes.copy_from_slice(&bytemuck::cast_slice(piece)[..bytes.len()]);
+    }
+}
 
 /// Where a tap begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! The tap of a `latency` ring.
 
 use super::intent::{is_intact, load, step};
-use super::{Start, TapError};
+use super::{Start, TapError, copy};
 use crate::latency::commit_word;
 use crate::shape::{Shape, ShapeError};
 use crate::storage::ReadWords;
@@ -46,10 +46,7 @@ impl<D: ReadWords> LatencyTap<D> {
         let bytes_max = self.shape.payload_words() * 8;
         if is_due {
             record.resize(length.min(bytes_max), 0);
-            for (offset, bytes) in record.chunks_mut(8).enumerate() {
-                let word = self.data.load_relaxed(start + 1 + offset).to_le_bytes();
-                bytes.copy_from_slice(&word[..bytes.len()]);
-            }
+            copy(&self.data, start + 1, record);
         }
         if !is_intact(&self.intent, self.position, self.shape.slots() as u64)? {
             return Err(self.settle()?);

@@ -185,6 +185,27 @@ fn lies_about_bytes_are_told() {
 }
 
 #[test]
+fn a_record_of_many_pieces_is_copied_whole() {
+    for words in [1, PIECE_WORDS - 1, PIECE_WORDS, PIECE_WORDS + 1, 3 * PIECE_WORDS] {
+        let shape = Shape::new(4, 1 + words).unwrap();
+        let (data, intent) = (HeapWords::new(shape.data_words()), HeapWords::new(1));
+        let producer = latency::Producer::new(shape, data.clone(), HeapWords::new(8)).unwrap();
+        let mut producer = producer.with_intent(intent.clone()).unwrap();
+        for length in [words * 8, words * 8 - 1, words * 8 - 7] {
+            let bytes: Vec<u8> = (0..length).map(|byte| (byte * 7 % 251) as u8).collect();
+            let mut tap =
+                LatencyTap::new(shape, data.clone(), intent.clone(), Start::Tail).unwrap();
+            let mut claim = producer.claim().unwrap();
+            claim.write_bytes(0, &bytes);
+            claim.commit(length as u32);
+            let mut record = vec![9; 5_000];
+            assert_eq!(tap.try_read(&mut record), Ok(true));
+            assert_eq!(record, bytes);
+        }
+    }
+}
+
+#[test]
 fn an_untold_intent_is_never_stored() {
     let shape = Shape::new(2, 3).unwrap();
     let (data, cursor) = (HeapWords::new(6), HeapWords::new(8));

@@ -1,7 +1,7 @@
 //! The tap of a `throughput` ring.
 
 use super::intent::is_intact;
-use super::{Start, TapError};
+use super::{Start, TapError, copy};
 use crate::storage::ReadWords;
 use crate::throughput::frame::{
     CAPACITY_BYTES_MAX, CAPACITY_BYTES_MIN, Frame, Place, parse, payload_bytes_max,
@@ -105,10 +105,7 @@ impl<D: ReadWords> ThroughputTap<D> {
     fn copy(&mut self, place: Place, record: &mut Vec<u8>) -> Result<bool, TapError> {
         let first = (place.payload & (self.capacity - 1)) as usize / 8;
         record.resize(place.length as usize, 0);
-        for (offset, bytes) in record.chunks_mut(8).enumerate() {
-            let word = self.bytes.load_relaxed(first + offset).to_ne_bytes();
-            bytes.copy_from_slice(&word[..bytes.len()]);
-        }
+        copy(&self.bytes, first, record);
         if !is_intact(&self.intent, place.start, self.capacity)? {
             return Err(self.settle(self.tail()?));
         }

@@ -75,8 +75,14 @@ fn nothing_is_there_before_it_is_needed() {
     let segments = own_segments();
     assert_eq!((segments["lane"], segments["head"]), (40 * KIB, 8 * KIB));
 
+    // A tap has a bell and no page, and costs the two ends nothing.
+    let tap = participant.lane_tap("c").unwrap();
+    let mut with_tap = own_segments();
+    *with_tap.get_mut("event-count").unwrap() -= bell * KIB;
+    assert_eq!(with_tap, segments);
+
     // And all of it is given back.
-    drop((publisher, subscriber, _other, sender, receiver));
+    drop((publisher, subscriber, _other, sender, receiver, tap));
     let end = std::time::Instant::now() + PATIENCE;
     while !own_segments().is_empty() {
         assert!(std::time::Instant::now() < end, "{:?}", own_segments());

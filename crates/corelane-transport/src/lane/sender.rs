@@ -110,9 +110,12 @@ impl LocalEnd for Shared {
         }
         let message = decode::<ToSource>(&packet.bytes);
         let Some(channel) = inner.taps.first_word(peer) else {
-            // A tap has nothing more to say, in this version.
-            let is_skipped = message == Some(ToSource::Unknown) && inner.taps.has(peer);
-            return if is_skipped { Verdict::Keep } else { Verdict::Cut };
+            let is_in_turn = match message {
+                Some(ToSource::Joined {}) => inner.taps.join(peer),
+                Some(ToSource::Unknown) => inner.taps.has(peer),
+                _ => false,
+            };
+            return if is_in_turn { Verdict::Keep } else { Verdict::Cut };
         };
         let is_tap = matches!(message, Some(ToSource::Tap { .. }));
         let result = match is_tap {
@@ -407,7 +410,7 @@ impl LaneSender {
         }
     }
 
-    /// Taps that read along now.
+    /// Taps that read along: whatever is sent from here on, they read or count as missed.
     pub fn taps(&self) -> usize {
         self.shared.inner().taps.count()
     }

@@ -73,7 +73,14 @@ impl Shared {
                 }
                 inner.rings.push_back((peer, ring));
             }
-            ToSink::Ready {} => inner.is_ready = true,
+            ToSink::Ready {} => {
+                inner.is_ready = true;
+                if let Some((_, channel)) = &inner.source {
+                    let joined = encode(&ToSource::Joined {});
+                    // A sender that is gone needs no answer.
+                    let _ = channel.send(&joined, &[], Some(Duration::ZERO));
+                }
+            }
             ToSink::Sorry { reason } => inner.refusal = Some(reason),
             ToSink::Unknown => return Ok(()),
             _ => return Err("it is no sender of a lane".into()),

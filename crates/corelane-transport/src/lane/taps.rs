@@ -22,7 +22,9 @@ type Link = (u64, Arc<Channel>);
 #[derive(Debug, Default)]
 pub(super) struct Taps {
     strangers: Vec<Link>,
+    /// Those that were told, and those of them that said that they read along.
     taps: Vec<Link>,
+    joined: Vec<u64>,
     /// The ring that there is, as long as it has a receiver.
     ring: Option<(LaneOffer, OwnedFd)>,
 }
@@ -61,11 +63,13 @@ impl Taps {
 
     /// There is a new ring, over which nothing was sent yet.
     pub(super) fn renew(&mut self, lane: LaneOffer, fd: OwnedFd) {
-        self.taps.retain(|(_, channel)| {
+        let joined = &mut self.joined;
+        self.taps.retain(|(peer, channel)| {
             // One that takes nothing is none; it learns that by the end of its link.
             let is_told = tell(channel, lane, true, &fd).is_ok();
             if !is_told {
                 channel.shutdown();
+                joined.retain(|number| number != peer);
             }
             is_told
         });
@@ -77,6 +81,14 @@ impl Taps {
         self.ring = None;
     }
 
+    /// A tap has what it needs; false when the peer is none.
+    pub(super) fn join(&mut self, peer: u64) -> bool {
+        if self.has(peer) && !self.joined.contains(&peer) {
+            self.joined.push(peer);
+        }
+        self.has(peer)
+    }
+
     pub(super) fn has(&self, peer: u64) -> bool {
         self.taps.iter().any(|(number, _)| *number == peer)
     }
@@ -84,11 +96,12 @@ impl Taps {
     /// A link is over; true when it was that of a tap.
     pub(super) fn unlinked(&mut self, peer: u64) -> bool {
         take(&mut self.strangers, peer);
+        self.joined.retain(|number| *number != peer);
         take(&mut self.taps, peer).is_some()
     }
 
     pub(super) fn count(&self) -> usize {
-        self.taps.len()
+        self.joined.len()
     }
 }
 

@@ -88,6 +88,28 @@ fn the_end_of_file_comes_after_the_last_packet() {
 }
 
 #[test]
+fn a_shutdown_ends_both_sides_after_what_has_arrived() {
+    let (one, other) = pair().unwrap();
+    one.send(b"last", &[], NOW).unwrap();
+    one.shutdown();
+    assert_eq!(other.recv(NOW).unwrap().bytes, b"last");
+    for end in [&one, &other] {
+        let received = end.recv(NOW);
+        assert!(matches!(received, Err(ChannelError::Closed)), "{received:?}");
+        let sent = end.send(b"more", &[], NOW);
+        assert!(matches!(sent, Err(ChannelError::Closed)), "{sent:?}");
+    }
+}
+
+#[test]
+fn a_packet_of_64_kib_goes_through_whole() {
+    let (one, other) = pair().unwrap();
+    let bytes: Vec<u8> = (0..65_536_usize).map(|index| (index % 251) as u8).collect();
+    one.send(&bytes, &[], NOW).unwrap();
+    assert_eq!(other.recv(NOW).unwrap().bytes, bytes);
+}
+
+#[test]
 fn a_peer_that_does_not_read_stops_the_sender_in_time() {
     let (here, there) = pair().unwrap();
     let packet = [1; PACKET_BYTES_MAX];

@@ -92,6 +92,10 @@ pub(crate) fn is_baseline(peer: &str) -> bool {
     peer == <HandOver as BulkPeer>::NAME
 }
 
+/// What very many cursors may cost.
+const CURSORS: (Against<'static>, f64) =
+    (Against::Bound(1.5, "1.5 x the time for one cursor"), 1.0);
+
 /// The bars of a row: what to compare with, and the ratio that must be reached.
 fn bars<'a>(report: &'a Report, row: &Row) -> Vec<(Against<'a>, f64)> {
     let key = &row.key;
@@ -125,7 +129,7 @@ fn bars<'a>(report: &'a Report, row: &Row) -> Vec<(Against<'a>, f64)> {
         {
             same(<HandOver as BulkPeer>::NAME).map(|row| (Against::Row(row), 0.9)).collect()
         }
-        (Workload::Fanout, "cpu_ratio") => bound(1.5, "1.5 x the time for one cursor"),
+        (Workload::Fanout, "cpu_ratio") => vec![CURSORS],
         (Workload::Wakeup, "p50") => ["tokio", "crossbeam", "eventfd", "pipe", "unix"]
             .into_iter()
             .flat_map(same)
@@ -152,7 +156,8 @@ fn bars_across<'a>(report: &'a Report, row: &Row) -> Vec<(Against<'a>, f64)> {
         (Workload::Throughput, _) => {
             both.chain(of("iceoryx2", 10.0)).chain(of("aeron", 5.0)).collect()
         }
-        (Workload::Fanout, _) => both.chain(of("iceoryx2", 10.0)).collect(),
+        (Workload::Fanout, "rate") => both.chain(of("iceoryx2", 10.0)).collect(),
+        (Workload::Fanout, "cpu_ratio") => vec![CURSORS],
         (Workload::Wakeup, "p50") => ["iceoryx2", "eventfd", "pipe", "unix"]
             .into_iter()
             .flat_map(|peer| of(peer, 1.0))

@@ -17,7 +17,7 @@ use crate::{
     counters::ThreadUse,
     patience::Patience,
     process::Across,
-    row::{Placement, RowKey},
+    row::{Mode, Placement, RowKey},
 };
 
 /// Why a pass gave no figures. The run ends: these are no noise.
@@ -113,7 +113,15 @@ impl Stage {
     /// The CPU of a measuring thread; `None` when it floats.
     pub(crate) fn cpu(&self, thread: usize) -> Option<usize> {
         match self.key.placement {
-            Placement::Pinned => self.cpus.get(thread % self.cpus.len().max(1)).copied(),
+            Placement::Pinned => {
+                let others = self.cpus.len().saturating_sub(1);
+                let index = match self.key.mode {
+                    // The sender's CPU time counts: no receiver is on its CPU if there are others.
+                    Mode::Bursts if thread > 0 && others > 0 => 1 + (thread - 1) % others,
+                    _ => thread % self.cpus.len().max(1),
+                };
+                self.cpus.get(index).copied()
+            }
             Placement::Floating => None,
         }
     }
@@ -288,7 +296,9 @@ mod tests {
         stage.cpus = vec![4, 9];
         assert_eq!(stage.cpus_text(), "senders 4,9,4 receivers 9");
         assert!(!stage.has_own_cpus());
-        stage.key.senders = 1;
+        (stage.key.senders, stage.key.receivers, stage.key.mode) = (1, 3, Mode::Bursts);
+        assert_eq!(stage.cpus_text(), "senders 4 receivers 9,9,9");
+        (stage.key.receivers, stage.key.mode) = (1, Mode::Single);
         assert!(stage.has_own_cpus());
         stage.key.placement = Placement::Floating;
         assert_eq!((stage.cpus_text().as_str(), stage.cpu(0)), ("any", None));

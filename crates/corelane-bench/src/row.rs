@@ -32,6 +32,8 @@ pub enum Mode {
     EveryByte,
     /// The first cache line is written and read in place.
     HeaderOnly,
+    /// In bursts, as soon as the slowest receiver has room for one; the sender's CPU time counts.
+    Bursts,
 }
 
 /// Where the threads run.
@@ -104,6 +106,7 @@ impl Mode {
             Self::Batch => "batch",
             Self::EveryByte => "every byte",
             Self::HeaderOnly => "header only",
+            Self::Bursts => "bursts",
         }
     }
 }
@@ -196,7 +199,7 @@ impl RowKey {
             (Workload::Throughput, _) | (Workload::Bulk, Mode::HeaderOnly) => RATE,
             (Workload::Bulk, _) => BANDWIDTH,
             (Workload::Latency, _) => LATENCY,
-            (Workload::Fanout, _) if self.processes > 0 => RATE,
+            (Workload::Fanout, Mode::Single) if self.processes > 0 => RATE,
             (Workload::Fanout, _) => FANOUT,
             (Workload::Wakeup, _) => WAKEUP,
         }

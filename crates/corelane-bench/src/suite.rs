@@ -264,8 +264,12 @@ fn keys_across(entry: &Entry, options: &Options) -> Vec<RowKey> {
             if entry.fans_out {
                 let (receivers, processes) = options.spread;
                 let key = row(Workload::Fanout, FanoutMessage::BYTES, Mode::Single);
-                let processes = 1 + processes;
-                keys.push(RowKey { receivers, processes, is_broadcast: true, ..key });
+                let key = RowKey { processes: 1 + processes, is_broadcast: true, ..key };
+                keys.push(RowKey { receivers, ..key.clone() });
+                if entry.has_cursors {
+                    let receivers = (options.cursors / processes).max(1) * processes;
+                    keys.push(RowKey { receivers, mode: Mode::Bursts, ..key });
+                }
             }
         }
     }

@@ -11,12 +11,23 @@ use crate::{
         assignment::{Assignment, Role},
         crew::Crew,
     },
-    row::Workload,
-    workload::{bulk, capacity, checksum_up_to, latency, throughput, wakeup},
+    row::{Mode, RowKey, Workload},
+    workload::{bulk, capacity, checksum_up_to, fanout, latency, throughput, wakeup},
 };
 
-/// One pass of `count` messages.
+/// One pass of `count` messages; where the price of very many receivers is measured it has two
+/// halves, with one receiver and with all.
 pub(crate) fn pass(stage: &Stage, count: u64) -> Result<PassResult, PassError> {
+    if stage.key.mode != Mode::Bursts {
+        return whole(stage, count);
+    }
+    let key = RowKey { receivers: 1, processes: 2, ..stage.key.clone() };
+    let one = Stage { key, ..stage.clone() };
+    let single = whole(&one, count.saturating_mul(fanout::SINGLE_FACTOR))?;
+    Ok(fanout::ratio(single, whole(stage, count)?))
+}
+
+fn whole(stage: &Stage, count: u64) -> Result<PassResult, PassError> {
     let across = stage.across.as_ref().expect("because rows across processes say how");
     let folder = tempfile::Builder::new().prefix("corelane-bench-").tempdir();
     let folder = folder.map_err(PassError::Process)?;
@@ -87,6 +98,12 @@ fn evaluate(stage: &Stage, team: Team, count: u64) -> Result<PassResult, PassErr
         Workload::Latency => latency::evaluate(team, latency::counts(count).1, words),
         Workload::Wakeup => wakeup::evaluate(team, wakeup::total(count)),
         Workload::Bulk => bulk::evaluate(key, team, bulk::Load::new(key, count)),
+        Workload::Fanout if key.mode == Mode::Bursts => {
+            let sent = checksum_up_to(fanout::counts(count).1, words);
+            team.check(sent.wrapping_mul(key.receivers as u64))?;
+            let (values, wall) = (vec![team.parts[0].value], team.wall());
+            Ok(PassResult { values, wall, uses: team.uses, histogram: None })
+        }
         Workload::Throughput | Workload::Fanout => {
             let warm = 2 * capacity(key.payload_bytes) as u64;
             let sent = checksum_up_to(warm + count, words);

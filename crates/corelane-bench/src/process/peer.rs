@@ -25,6 +25,9 @@ pub trait ProcessPeer: 'static {
     const HAS_BATCHES: bool = false;
     /// Whether one sender serves receivers in many processes, each of which gets everything.
     const FANS_OUT: bool = false;
+    /// Whether a process can have very many receivers, so that their price for the sender is
+    /// measured; then the sender has room for all that a receiver may lag behind.
+    const HAS_CURSORS: bool = false;
     /// Whether it is measured within one process, too, over the same kind of memory.
     const IN_ONE_PROCESS: bool = false;
     /// Whether threads that are no ends work for it; then the ends cannot have CPUs of their own.

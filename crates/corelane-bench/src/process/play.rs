@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use corelane_shm::fdpass::Channel;
+use corelane_shm::{WordsRo, WordsRw, fdpass::Channel};
 use corelane_topology::pin_current_thread;
 
 use crate::{
@@ -14,13 +14,16 @@ use crate::{
     process::{
         Meeting, Opened, ProcessBulkPeer, ProcessPeer, ProcessSleepingPeer,
         assignment::{Assignment, FromEnd, Measure, Role, SAMPLES_PER_PACKET, ToEnd, read, tell},
+        ours::segments::{create, open},
     },
     row::{Mode, Workload},
-    workload::{bulk, capacity, latency, throughput, wakeup},
+    workload::{bulk, capacity, fanout, latency, throughput, wakeup},
 };
 
 /// Messages that are taken from a receiver before the next one's turn.
 const STRIDE: usize = 64;
+/// Words of a page on which receivers say how far they are.
+const PAGE_WORDS: usize = 8;
 
 /// The line at which ends of different processes wait: asleep, for a word of the measuring process.
 #[derive(Debug)]
@@ -114,6 +117,22 @@ pub(super) fn messages<P: ProcessPeer>(scene: &mut Scene<'_>) -> Result<(), Pass
                 latency::echo(&mut there, &mut back, total, line, patience)
             })
         }
+        (Workload::Fanout, is_first) if key.mode == Mode::Bursts => {
+            if is_first {
+                let mut sender = scene.open(0, P::sender)?;
+                let pages = scene.open(0, open_pages)?;
+                let slowest = || pages.iter().map(|page| page.load_acquire(0)).min().unwrap_or(0);
+                return scene.measure(|line, patience| {
+                    fanout::publish(&mut sender, count, &slowest, line, patience)
+                });
+            }
+            let mut receivers = scene.open(0, P::receivers)?;
+            let page = scene.open(0, create_page)?;
+            let say = |slowest| page.store_release(0, slowest);
+            scene.measure(|line, patience| {
+                fanout::drain(&mut receivers, count, &say, line, patience)
+            })
+        }
         (workload, is_first) => {
             let counts = [2 * capacity(key.payload_bytes) as u64, count];
             let is_batch = key.mode == Mode::Batch;
@@ -135,6 +154,19 @@ pub(super) fn messages<P: ProcessPeer>(scene: &mut Scene<'_>) -> Result<(), Pass
             })
         }
     }
+}
+
+/// A page on which the receivers of a process say how far the slowest of them is.
+fn create_page(meeting: &Meeting) -> Opened<WordsRw> {
+    let page = create("corelane-bench-drained", PAGE_WORDS)?;
+    meeting.give(b"drained", &[page.fd()])?;
+    Ok(page.into_words())
+}
+
+/// Those of all processes that receive.
+fn open_pages(meeting: &Meeting) -> Opened<Vec<WordsRo>> {
+    let page = |other| open(meeting.take_fd_from(other)?, PAGE_WORDS);
+    (0..meeting.others().len()).map(page).collect()
 }
 
 fn first<T>(ends: Vec<T>) -> Opened<T> {

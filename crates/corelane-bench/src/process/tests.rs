@@ -156,7 +156,7 @@ fn suite(workloads: &[Workload], names: &[&str], command: &EndCommand) -> Suite 
     let mut options = Options::for_cpus(Vec::new(), 2).quick();
     options.across_processes = workloads.to_vec();
     (options.pass_ms, options.bracket_ms, options.passes) = (3, 1, 2);
-    (options.is_noise_allowed, options.spread) = (true, (6, 3));
+    (options.is_noise_allowed, options.spread, options.cursors) = (true, (6, 3), 14);
     let mut cast = everybody();
     cast.retain(|name| names.contains(&name));
     let mut suite = Suite::new(options).unwrap();
@@ -172,7 +172,7 @@ fn run(suite: &Suite) -> Result<Report, RunError> {
 }
 
 fn titles(report: &Report) -> Vec<String> {
-    let metric = |name: &str| ["rate", "round_trip"].contains(&name);
+    let metric = |name: &str| ["rate", "round_trip", "cpu_ratio"].contains(&name);
     let rows = report.rows.iter().filter(|row| metric(&row.metric));
     rows.map(|row| row.key.to_string()).collect()
 }
@@ -214,12 +214,18 @@ fn what_the_kernel_has_runs_across_processes() {
 #[test]
 fn every_subscriber_of_every_process_gets_everything() {
     let _children = children();
-    let report = run(&suite(&[Workload::Fanout], &["corelane broadcast"], &command())).unwrap();
+    let names = ["corelane broadcast", "corelane topic"];
+    let report = run(&suite(&[Workload::Fanout], &names, &command())).unwrap();
     assert_eq!(
         titles(&report),
-        ["fanout 1:6 each 64 B single pinned, 4 processes: corelane broadcast"]
+        [
+            "fanout 1:6 each 64 B single pinned, 4 processes: corelane topic",
+            "fanout 1:12 each 64 B bursts pinned, 4 processes: corelane topic",
+            "fanout 1:6 each 64 B single pinned, 4 processes: corelane broadcast",
+            "fanout 1:12 each 64 B bursts pinned, 4 processes: corelane broadcast",
+        ]
     );
-    assert_eq!(report.rows[0].threads, 4);
+    assert!(report.rows.iter().all(|row| row.threads == 4 && row.median > 0.0), "{report:?}");
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! One publisher, one or very many live cursors: what another subscriber costs the publisher.
 //!
-//! One thread drains all cursors in strides. The publisher publishes in bursts, as soon as the
-//! slowest cursor has room for one; its CPU time is taken around the bursts, so that waiting does
-//! not count and looking after the cursors does.
+//! One thread drains all cursors in strides, or one thread in each of several processes. The
+//! publisher publishes in bursts, as soon as the slowest cursor has room for one; its CPU time is
+//! taken around the bursts, so that waiting does not count and looking after the cursors does.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -25,45 +25,39 @@ const BURST: u64 = CAPACITY / 2;
 /// Messages that are drained from a cursor before the next one's turn.
 const STRIDE: usize = 64;
 /// A single cursor gets so many times the messages, to take a comparable time.
-const SINGLE_FACTOR: u64 = 64;
+pub(crate) const SINGLE_FACTOR: u64 = 64;
 
 /// One pass: `count` messages to all cursors, and more to a single one.
 pub(crate) fn pass<P: FanoutPeer>(stage: &Stage, count: u64) -> Result<PassResult, PassError> {
     let single = half::<P>(stage, 1, count.saturating_mul(SINGLE_FACTOR))?;
-    let many = half::<P>(stage, stage.cursors, count)?;
+    Ok(ratio(single, half::<P>(stage, stage.cursors, count)?))
+}
+
+/// One cursor beside very many.
+pub(crate) fn ratio(single: PassResult, many: PassResult) -> PassResult {
     let (one_ns, many_ns) = (single.values[0], many.values[0]);
     let values = vec![one_ns, many_ns, many_ns / one_ns.max(f64::MIN_POSITIVE)];
     let mut uses = single.uses;
     uses.extend(many.uses);
-    Ok(PassResult { values, wall: single.wall + many.wall, uses, histogram: None })
+    PassResult { values, wall: single.wall + many.wall, uses, histogram: None }
+}
+
+/// Messages of a pass in which about `count` are timed: those, and those before them as well.
+pub(crate) fn counts(count: u64) -> (u64, u64) {
+    let count = count.next_multiple_of(BURST);
+    (count, count + CAPACITY)
 }
 
 fn half<P: FanoutPeer>(stage: &Stage, cursors: usize, count: u64) -> Result<PassResult, PassError> {
     let (mut publisher, mut cursor_list) = P::open(cursors, CAPACITY as usize);
-    let count = count.next_multiple_of(BURST);
-    let total = count + CAPACITY;
+    let total = counts(count).1;
     let drained = &AtomicU64::new(0);
     let publish: Job<'_> = Box::new(move |line, patience| {
-        line.meet(patience)?;
-        let mut number = 0;
-        // The first lap touches the memory and does not count.
-        while number < CAPACITY {
-            burst(&mut publisher, &mut number, drained, patience)?;
-        }
-        let start = Instant::now();
-        let mut time = Duration::ZERO;
-        while number < total {
-            time += burst(&mut publisher, &mut number, drained, patience)?;
-        }
-        let value = time.as_nanos() as f64 / count as f64;
-        line.meet(patience)?;
-        Ok(Part { span: Some((start, Instant::now())), value, ..Part::default() })
+        publish(&mut publisher, count, &|| drained.load(Ordering::Acquire), line, patience)
     });
     let drain: Job<'_> = Box::new(move |line, patience| {
-        line.meet(patience)?;
-        let checksum = drain_all(&mut cursor_list, total, drained, patience)?;
-        line.meet(patience)?;
-        Ok(Part { checksum, ..Part::default() })
+        let say = |slowest| drained.store(slowest, Ordering::Release);
+        drain(&mut cursor_list, count, &say, line, patience)
     });
     let team = Team::run(stage, vec![publish, drain])?;
     team.check(checksum_up_to(total, 8).wrapping_mul(cursors as u64))?;
@@ -71,14 +65,53 @@ fn half<P: FanoutPeer>(stage: &Stage, cursors: usize, count: u64) -> Result<Pass
     Ok(PassResult { values, wall, uses: team.uses, histogram: None })
 }
 
+/// Publishes; `drained` says what the slowest cursor has.
+pub(crate) fn publish(
+    publisher: &mut impl Sender<FanoutMessage>,
+    count: u64,
+    drained: &impl Fn() -> u64,
+    line: &impl Line,
+    patience: &mut Patience,
+) -> Result<Part, PassError> {
+    let (count, total) = counts(count);
+    line.meet(patience)?;
+    let mut number = 0;
+    // The first lap touches the memory and does not count.
+    while number < CAPACITY {
+        burst(publisher, &mut number, drained, patience)?;
+    }
+    let start = Instant::now();
+    let mut time = Duration::ZERO;
+    while number < total {
+        time += burst(publisher, &mut number, drained, patience)?;
+    }
+    let value = time.as_nanos() as f64 / count as f64;
+    line.meet(patience)?;
+    Ok(Part { span: Some((start, Instant::now())), value, ..Part::default() })
+}
+
+/// Drains some of the cursors; `say` is told what the slowest of them has.
+pub(crate) fn drain(
+    cursors: &mut [impl Receiver<FanoutMessage>],
+    count: u64,
+    say: &impl Fn(u64),
+    line: &impl Line,
+    patience: &mut Patience,
+) -> Result<Part, PassError> {
+    line.meet(patience)?;
+    let checksum = drain_all(cursors, counts(count).1, say, patience)?;
+    line.meet(patience)?;
+    Ok(Part { checksum, ..Part::default() })
+}
+
 /// Waits for room, publishes a burst, and gives the CPU time that it took.
 fn burst(
     publisher: &mut impl Sender<FanoutMessage>,
     number: &mut u64,
-    drained: &AtomicU64,
+    drained: &impl Fn() -> u64,
     patience: &mut Patience,
 ) -> Result<Duration, PassError> {
-    while *number + BURST > drained.load(Ordering::Acquire) + CAPACITY {
+    while *number + BURST > drained() + CAPACITY {
         patience.wait()?;
     }
     patience.reset();
@@ -94,7 +127,7 @@ fn burst(
 fn drain_all(
     cursors: &mut [impl Receiver<FanoutMessage>],
     total: u64,
-    drained: &AtomicU64,
+    say: &impl Fn(u64),
     patience: &mut Patience,
 ) -> Result<u64, PassError> {
     let mut positions = vec![0; cursors.len()];
@@ -109,7 +142,7 @@ fn drain_all(
             has_moved |= count > 0;
         }
         let slowest = positions.iter().copied().min().unwrap_or(total);
-        drained.store(slowest, Ordering::Release);
+        say(slowest);
         if slowest >= total {
             return Ok(checksum);
         }

@@ -87,15 +87,15 @@ pub(crate) fn segment(words: usize, kind: u32, hash: u64) -> OwnedSegment {
 }
 
 /// A publisher that keeps to the handshake and to nothing else.
-struct Evil {
+pub(crate) struct Evil {
     _hand: ByHand,
     link: Channel,
     log: WordsRw,
-    fields: Vec<Field>,
+    pub(crate) fields: Vec<Field>,
 }
 
 impl Evil {
-    fn link(place: &std::path::Path, end: u64) -> Self {
+    pub(crate) fn link(place: &std::path::Path, end: u64) -> Self {
         let hand = ByHand::join(place);
         let link = hand.link(end, Role::Publisher, "a");
         let want = link.recv(PATIENCE).unwrap();
@@ -146,7 +146,7 @@ impl Evil {
     }
 
     /// Publishes whatever the slots hold, so that there is something to read.
-    fn advance(&self, rng: &mut Rng) {
+    pub(crate) fn advance(&self, rng: &mut Rng) {
         let tail = self.log.load_relaxed(TAIL) & !(1 << 63);
         if rng.u8(..4) != 0 {
             // Behind a plausible header of either kind.
@@ -158,7 +158,7 @@ impl Evil {
         self.log.store_release(TAIL, tail.wrapping_add(1) & !(1 << 63));
     }
 
-    fn is_cut(&self) -> bool {
+    pub(crate) fn is_cut(&self) -> bool {
         matches!(self.link.recv(Some(Duration::ZERO)), Err(fdpass::ChannelError::Closed))
     }
 }

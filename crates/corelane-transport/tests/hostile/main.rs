@@ -6,9 +6,12 @@
 //! (`ci/hostile`), `CORELANE_HOSTILE_SEED` repeats one. Every field that a peer can write is
 //! named and counted (`fields.rs`); docs/security.md says what stops each.
 
+mod beside;
 mod fields;
 mod log;
 mod page;
+#[path = "../storm/steady.rs"]
+mod steady;
 mod talk;
 
 use fastrand::Rng;
@@ -73,4 +76,9 @@ fn a_hostile_receiver_cannot_harm_its_sender() {
 #[test]
 fn hostile_words_cannot_harm_an_exchange_or_a_link() {
     attack("packets", 256, talk::run);
+}
+
+#[test]
+fn a_hostile_peer_costs_others_what_a_good_one_does() {
+    beside::run(setting("CORELANE_HOSTILE_PASSES", 1), setting("CORELANE_HOSTILE_SEED", SEED));
 }

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use corelane_shm::WordsRw;
-use corelane_shm::fdpass::Channel;
+use corelane_shm::fdpass::{Channel, ChannelError};
 use corelane_transport::Participant;
 use corelane_transport::exchange::Role;
 use corelane_transport::exchange::message::{LaneOffer, ToSink, ToSource, Want, decode, encode};
@@ -25,6 +25,8 @@ const HOLDS: usize = 8;
 /// Slots of a hostile sender's lane, and the lines of each.
 const SLOTS: usize = 8;
 const LINES: usize = 2;
+/// Its name; a topic has another.
+pub(crate) const LANE: &str = "lane";
 /// Sleepers, then joins and cursors, padded to a line.
 const GROUP_HEADER: usize = 24;
 
@@ -172,17 +174,17 @@ fn when_free<T: std::fmt::Debug>(end: impl Fn() -> Result<T, LaneError>) -> T {
 
 /// A lane of a sender that keeps to the handshake, with its receiver and its tap, and to nothing
 /// else.
-struct EvilLane {
+pub(crate) struct EvilLane {
     hand: ByHand,
     links: (Channel, Channel),
     words: WordsRw,
-    fields: Vec<Field>,
+    pub(crate) fields: Vec<Field>,
 }
 
 impl EvilLane {
-    fn link(place: &Path, end: u64, is_new: bool) -> Self {
+    pub(crate) fn link(place: &Path, end: u64, is_new: bool) -> Self {
         let hand = ByHand::join(place);
-        let (receiver, tap) = receiver_and_tap(hand.links(end, Role::Sender, "a", 2));
+        let (receiver, tap) = receiver_and_tap(hand.links(end, Role::Sender, LANE, 2));
         let words = 16 + SLOTS * LINES * 8;
         let segment = segment(words, 15, u64::from_le_bytes(*b"slots v1"));
         let lane = LaneOffer::Latency { slots: SLOTS, slot_lines: LINES };
@@ -207,30 +209,38 @@ impl EvilLane {
         }
         Self { hand, links: (receiver, tap), words, fields }
     }
+
+    /// A commit that is due behind so many records, with a length that may be possible.
+    pub(crate) fn commit(&self, before: u64, rng: &mut Rng) {
+        let first = 16 + (before as usize % SLOTS) * LINES * 8;
+        self.words.store_release(first, rng.u64(..130) << 32 | (before + 1) & 0xffff_ffff);
+    }
+
+    pub(crate) fn is_cut(&self) -> bool {
+        matches!(self.links.0.recv(Some(Duration::ZERO)), Err(ChannelError::Closed))
+    }
 }
 
 pub(crate) fn run_sender(mutations: u64, rng: &mut Rng, coverage: &mut Coverage) {
     let folder = tempfile::tempdir().unwrap();
     let place = folder.path().join("exchange");
     let participant = Participant::open(&place).unwrap();
-    let mut victim = participant.lane_receiver("a", LaneOptions::default()).unwrap();
-    let mut tap = participant.lane_tap("a").unwrap();
+    let mut victim = participant.lane_receiver(LANE, LaneOptions::default()).unwrap();
+    let mut tap = participant.lane_tap(LANE).unwrap();
     let (mut end, mut received, mut cut, mut tap_cut) = (100, 0, 0, 0);
     while coverage.total() < mutations {
         end += 1;
-        let EvilLane { hand, links, words, fields } = EvilLane::link(&place, end, rng.bool());
+        let evil = EvilLane::link(&place, end, rng.bool());
         assert!(tap.wait_for_sender(PATIENCE.unwrap()));
         let mut read = Vec::new();
         for round in 0..2_000_u64 {
-            mutate_one(&fields, rng, coverage);
+            mutate_one(&evil.fields, rng, coverage);
             if rng.bool() {
                 // An intent that may be possible, so that the tap goes on.
-                words.store_release(1, received + rng.u64(..4));
+                evil.words.store_release(1, received + rng.u64(..4));
             }
             if rng.u8(..3) == 0 {
-                // A commit that is due, with a length that may be possible.
-                let first = 16 + (received as usize % SLOTS) * LINES * 8;
-                words.store_release(first, rng.u64(..130) << 32 | (received + 1) & 0xffff_ffff);
+                evil.commit(received, rng);
             }
             match tap.try_receive(&mut read) {
                 Ok(_) => assert!(read.len() <= (LINES * 8 - 1) * 8),
@@ -247,7 +257,7 @@ pub(crate) fn run_sender(mutations: u64, rng: &mut Rng, coverage: &mut Coverage)
             }
             assert!(round < 2_000);
         }
-        drop((hand, links));
+        drop((evil.hand, evil.links));
         received = 0;
         while victim.is_connected() || tap.is_connected() {
             thread::yield_now();
@@ -257,7 +267,7 @@ pub(crate) fn run_sender(mutations: u64, rng: &mut Rng, coverage: &mut Coverage)
     }
     assert!(cut > 0 && tap_cut > 0, "not one was cut off: {cut} {tap_cut}");
     // An honest sender finds a receiver that works.
-    let mut sender = when_free(|| participant.lane_sender("a", LaneKind::LATENCY));
+    let mut sender = when_free(|| participant.lane_sender(LANE, LaneKind::LATENCY));
     while sender.taps() == 0 {
         thread::yield_now();
     }

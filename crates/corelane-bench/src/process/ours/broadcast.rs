@@ -76,6 +76,7 @@ impl ProcessPeer for MappedBroadcast {
     const NAME: &'static str = "corelane broadcast";
     const HAS_BATCHES: bool = true;
     const FANS_OUT: bool = true;
+    const HAS_CURSORS: bool = true;
     const IN_ONE_PROCESS: bool = true;
 
     type Sender = MappedBroadcastSender;

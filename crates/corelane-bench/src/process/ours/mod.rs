@@ -6,7 +6,7 @@
 mod broadcast;
 mod lane;
 mod latency;
-mod segments;
+pub(super) mod segments;
 mod sleeping;
 mod topic;
 #[allow(unsafe_code)]

@@ -11,14 +11,14 @@ const LAYOUT_VERSION: u32 = 1;
 const LAYOUT_HASH: u64 = 0x636f_7265_6c61_6e65;
 
 /// A segment of this end, zeroed.
-pub(super) fn create(name: &str, words: usize) -> Opened<OwnedSegment> {
+pub(in crate::process) fn create(name: &str, words: usize) -> Opened<OwnedSegment> {
     let (layout_version, layout_hash) = (LAYOUT_VERSION, LAYOUT_HASH);
     let info = SegmentInfo { kind: KIND, generation: 1, layout_version, layout_hash };
     Ok(OwnedSegment::create(name, words, info)?)
 }
 
 /// A segment of the other end.
-pub(super) fn open(fd: OwnedFd, words: usize) -> Opened<WordsRo> {
+pub(in crate::process) fn open(fd: OwnedFd, words: usize) -> Opened<WordsRo> {
     let expect = SegmentExpect {
         kind: KIND,
         layout_version: LAYOUT_VERSION,

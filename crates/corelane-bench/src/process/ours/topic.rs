@@ -85,6 +85,7 @@ impl ProcessPeer for Topic {
     const NAME: &'static str = "corelane topic";
     const HAS_BATCHES: bool = true;
     const FANS_OUT: bool = true;
+    const HAS_CURSORS: bool = true;
     const IN_ONE_PROCESS: bool = true;
 
     type Sender = TopicSender;

@@ -30,6 +30,7 @@ pub mod lane;
 mod news;
 mod participant;
 mod port;
+mod random;
 pub mod schema;
 pub mod strategy;
 pub mod topic;

@@ -27,7 +27,7 @@ pub(super) const LISTENS: usize = SLEEP + 1;
 pub(super) fn create() -> Result<OwnedSegment, SegmentError> {
     let info = SegmentInfo {
         kind: PAGE_KIND,
-        generation: fastrand::u64(..),
+        generation: crate::random::number(),
         layout_version: LAYOUT_VERSION,
         layout_hash: LAYOUT_HASH,
     };

@@ -109,7 +109,7 @@ impl LaneKind {
     }
 
     pub(super) fn create(self) -> Result<NewRing, String> {
-        let generation = fastrand::u64(..);
+        let generation = crate::random::number();
         match self {
             Self::Latency { slots, slot_lines } => {
                 let shape = LaneShape::new(slots, slot_lines).map_err(|e| e.to_string())?;

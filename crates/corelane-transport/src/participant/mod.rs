@@ -192,7 +192,7 @@ impl Participant {
             return Err(refused(Refusal::Name { limit: NAME_BYTES_MAX }));
         }
         let shared = &self.place.shared;
-        let number = fastrand::u64(1..);
+        let number = crate::random::number();
         let entry =
             Entry { role, name: name.to_owned(), tag, local, answer: None, links: BTreeMap::new() };
         let mut table = shared.table();

@@ -258,7 +258,7 @@ impl Hub {
     }
 
     fn begin(&self, channel: &Arc<Channel>) -> Result<Opening, String> {
-        let generation = fastrand::u64(..);
+        let generation = crate::random::number();
         let group = self.shape.create(generation).map_err(|error| error.to_string())?;
         let want = Want {
             protocol: PROTOCOL,

@@ -94,7 +94,7 @@ impl RawPublisher {
         let PublishOptions { slots, inline_bytes, has_time, has_hash, .. } = *options;
         let layout = Layout::new(message_bytes, inline_bytes, has_time, has_hash);
         let shape = LogShape::new(slots, layout.record_words(), options.subscribers_max)?;
-        let generation = fastrand::u64(..);
+        let generation = crate::random::number();
         let info = SegmentInfo {
             kind: LOG_KIND,
             generation,

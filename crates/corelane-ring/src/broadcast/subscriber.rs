@@ -241,6 +241,18 @@ impl<D: ReadWords, C: WriteWords> WordSubscriber<D, C> {
         if self.has_next() { Ok(self.tail_cached - self.position) } else { self.look_again() }
     }
 
+    /// The same as [`look`](Self::look), without a moment for records to gather: for records that
+    /// take longer than a look, as those do that refer to something else.
+    ///
+    /// # Errors
+    /// - [`TryRecvError`]: there is none.
+    pub fn look_now(&mut self) -> Result<u64, TryRecvError> {
+        if !self.has_next() && self.refresh() == 0 {
+            return Err(self.why_empty());
+        }
+        Ok(self.tail_cached - self.position)
+    }
+
     /// Copies the next record and leaves it where it is, for who takes hold of what it refers to
     /// before [`skip`](Self::skip).
     ///

@@ -113,6 +113,22 @@ fn a_run_ends_where_a_look_or_a_release_is_due() {
 }
 
 #[test]
+fn a_look_at_once_finds_what_any_look_finds() {
+    let (mut publisher, log) = Log::new();
+    let mut reader = log.join(0).expect("because the seat is free");
+    assert_eq!(reader.look_now(), Err(TryRecvError::Empty));
+    publish(&mut publisher, 0..3).expect("because there is room");
+    assert_eq!((reader.look_now(), reader.look()), (Ok(3), Ok(3)));
+    for value in 0..3 {
+        assert_eq!((reader.look_now(), take(&mut reader)), (Ok(3 - value), Ok(value)));
+    }
+    assert_eq!(reader.look_now(), Err(TryRecvError::Empty));
+    assert_eq!(reader.released(), 3, "what was read is given back when nothing is left");
+    publisher.close();
+    assert_eq!(reader.look_now(), Err(TryRecvError::Closed));
+}
+
+#[test]
 fn a_take_that_does_not_count_changes_nothing() {
     let shape = LogShape::new(4, 2, 0).expect("because the shape is valid");
     let data = HeapWords::new(shape.data_words());

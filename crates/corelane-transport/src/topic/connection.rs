@@ -25,6 +25,8 @@ pub(super) struct Connection {
     pub(super) cursor: usize,
     pub(super) cursors: WordsRw,
     pub(super) barrier: SharedBarrier,
+    /// Whether the last payload lay in the slab: the next one, most likely, too.
+    pub(super) was_loaned: bool,
     /// Extents known, and the time, when a record referred to one that had not come.
     pub(super) stalled: Option<(usize, Instant)>,
 }

@@ -161,6 +161,7 @@ impl Hub {
             cursor,
             cursors,
             barrier: self.barrier,
+            was_loaned: false,
             stalled: None,
         })
     }

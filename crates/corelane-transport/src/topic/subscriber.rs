@@ -205,7 +205,11 @@ impl RawSubscriber {
                 None => {}
             }
             let released = connection.log.released();
-            match connection.log.look() {
+            let looked = match connection.was_loaned {
+                true => connection.log.look_now(),
+                false => connection.log.look(),
+            };
+            match looked {
                 Ok(_) => return Ok(Some(index)),
                 Err(TryRecvError::Empty) if !connection.link.is_over() => {
                     connection.let_go(released);
@@ -371,6 +375,7 @@ impl RawSubscriber {
         };
         let is_loaned = !matches!(payload, Payload::Inline { .. });
         let connection = &mut self.connections[index];
+        connection.was_loaned = is_loaned;
         let released = connection.log.released();
         if let Err(error) = connection.log.skip() {
             return self.settle(index, error).map(|()| None);

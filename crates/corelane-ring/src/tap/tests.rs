@@ -104,6 +104,11 @@ fn what_cannot_be_ends_reading_along() {
     lying.data.store_release(0, 17 << 32 | 1);
     let told = corrupt(&lying, Start::First);
     assert_eq!(told, TapError::Corrupt { what: "length", found: 17, position: 0 });
+    // It is not followed either: no more room is taken than a record of the lane needs.
+    lying.data.store_release(0, 1_000_000 << 32 | 1);
+    let mut record = Vec::new();
+    lying.tap(Start::First).try_read(&mut record).unwrap_err();
+    assert!(record.capacity() < 1_000, "{} bytes were taken", record.capacity());
     for intent in [u64::MAX, 1 << 63] {
         lying.intent.store_relaxed(0, intent);
         for start in [Start::First, Start::Tail] {

@@ -96,8 +96,10 @@ impl LaneReceiver {
         let bell = encode(&ToSource::Bell { seat: 0 });
         // A link that is over is told by the participant's thread.
         let given = current.channel.send(&bell, &[end.as_fd()], Some(BELL_PATIENCE));
-        if matches!(given, Err(ChannelError::TimedOut)) {
+        if given.is_err() {
             doorbell.forget(current.peer);
+        }
+        if matches!(given, Err(ChannelError::TimedOut)) {
             current.channel.shutdown();
             let reason = "it does not take its packets".into();
             return Err(LaneReceiveError::Corrupt { reason });

@@ -80,8 +80,10 @@ impl RawSubscriber {
             let Some(end) = doorbell.end_for(publisher)? else { continue };
             // A link that is over is told by the participant's thread.
             let given = connection.link.give_bell(self.seat, Some(end));
-            if matches!(given, Err(ChannelError::TimedOut)) {
+            if given.is_err() {
                 doorbell.forget(publisher);
+            }
+            if matches!(given, Err(ChannelError::TimedOut)) {
                 connection.link.cut();
                 let reason = "it does not take its packets".into();
                 return Err(ReceiveError::Corrupt { publisher, reason });

@@ -55,9 +55,9 @@ impl Hosted {
         let socket = config.socket.clone();
         let (sender, events) = mpsc::channel();
         let node = Node::start(config, move |event| _ = sender.send(event)).expect("it starts");
-        let mut hosted = Self { _node: node, events, socket, held: (0, 0), _folder: folder };
-        hosted.serve_one().expect("nobody has died yet");
-        hosted.held = held();
+        // What it has without a guest: after one has left, its router may still hold the port.
+        let hosted = Self { _node: node, events, socket, held: held(), _folder: folder };
+        hosted.judge().expect("nobody has died yet");
         hosted
     }
 

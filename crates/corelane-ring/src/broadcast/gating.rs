@@ -8,14 +8,12 @@ use core::ops::Range;
 use crate::storage::ReadWords;
 
 use super::shape::{
-    CURSORS, JOINS, LogShape, Verdict, cursor_generation, cursor_position, free_word,
+    CURSORS, JOINS, LogShape, Verdict, cursor_generation, cursor_lag, cursor_next, cursor_position,
+    free_word,
 };
 
-/// Cursors that are copied in one go.
-const CHUNK: usize = 64;
-/// Cursors that are looked at side by side: with one extreme for all, each look would wait for the
-/// one before.
-const LANES: usize = 4;
+/// Cursors that are copied in one go: a line of them.
+const LINE: usize = 8;
 
 /// Cursors in one storage. Those of a trusted group lie packed, eight on a line.
 #[derive(Debug)]
@@ -52,29 +50,46 @@ impl<C: ReadWords> Group<C> {
         self.seats.clone()
     }
 
-    /// The lowest and the highest position plus one of all cursors, taken as they are. Without any
-    /// it is the highest number there is, and 0.
-    pub(super) fn extremes(&self) -> (u64, u64) {
-        let (mut low, mut high) = ([u64::MAX; LANES], [0; LANES]);
-        let mut chunk = [0; CHUNK];
-        for first in (0..self.seats.len()).step_by(CHUNK) {
-            let count = CHUNK.min(self.seats.len() - first);
-            let chunk = &mut chunk[..count.next_multiple_of(LANES)];
-            let (found, rest) = chunk.split_at_mut(count);
-            self.cursors.read(CURSORS + first, found);
-            rest.fill(free_word(0));
-            for words in chunk.as_chunks::<LANES>().0 {
-                for (lane, &word) in words.iter().enumerate() {
-                    let position = cursor_position(word);
-                    low[lane] = low[lane].min(position);
-                    high[lane] = high[lane].max(position.wrapping_add(1));
-                }
+    /// How far the slowest cursor lies behind `tail`, all taken as they are; a number beyond every
+    /// possible one where one of them lies ahead. Free seats lag by nothing.
+    pub(super) fn lag_max(&self, tail: u64) -> u64 {
+        let (mut lag_max, mut line) = (0, [0; LINE]);
+        for first in (0..self.seats.len()).step_by(LINE) {
+            let count = self.seats.len() - first;
+            if count >= LINE {
+                self.cursors.read(CURSORS + first, &mut line);
+            } else {
+                line.fill(free_word(0));
+                self.cursors.read(CURSORS + first, &mut line[..count]);
             }
+            // They move by quarters of a lap, so that neighbours mostly stand at the same place.
+            let lag = match cursor_next(differences(&line)) {
+                0 => cursor_lag(line[0], tail),
+                _ => line_lag(&line, tail),
+            };
+            lag_max = lag.max(lag_max);
         }
-        let low = low.into_iter().fold(u64::MAX, u64::min);
-        let high = high.into_iter().fold(0, u64::max);
-        (low, high)
+        lag_max
     }
+}
+
+/// How far the slowest cursor of a line lies behind `tail`.
+#[inline(never)]
+fn line_lag(line: &[u64; LINE], tail: u64) -> u64 {
+    // As a tree: one after the other, each would wait for the one before.
+    let [a, b, c, d, e, f, g, h] = line.map(|word| cursor_lag(word, tail));
+    (a.max(b).max(c.max(d))).max(e.max(f).max(g.max(h)))
+}
+
+/// The bits that are not the same in all words of a line.
+#[inline(always)]
+fn differences(line: &[u64; LINE]) -> u64 {
+    let pairs = line.as_chunks::<2>().0;
+    // Pair by pair, as they were loaded.
+    let [even, odd] = pairs
+        .iter()
+        .fold([0; 2], |[even, odd], pair| [even | (pair[0] ^ line[0]), odd | (pair[1] ^ line[1])]);
+    even | odd | (line[0] ^ line[1])
 }
 
 /// What one cursor means to a publisher whose tail stands at `tail`.
@@ -100,6 +115,48 @@ impl Cursor {
             Self::Gates(position)
         } else {
             Self::Clamped(position.clamp(lowest, tail))
+        }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::HeapWords;
+    use crate::broadcast::shape::cursor_word;
+    use crate::storage::WriteWords as _;
+
+    /// Cursor words around a tail of 1,000: mostly as their neighbours, of several generations.
+    fn word() -> impl Strategy<Value = u64> {
+        let position = prop_oneof![
+            6 => Just(768),
+            2 => 0..=1_000u64,
+            1 => 1_001..1_010u64,
+            1 => Just(super::super::shape::POSITION_MAX),
+        ];
+        let taken = (any::<u8>(), position).prop_map(|(owner, at)| cursor_word(owner, at));
+        prop_oneof![9 => taken, 2 => any::<u8>().prop_map(free_word)]
+    }
+
+    proptest! {
+        #[test]
+        fn the_slowest_cursor_counts_wherever_it_stands(
+            words in proptest::collection::vec(word(), 1..40),
+            is_calm in any::<bool>(),
+        ) {
+            let words: Vec<_> = match is_calm {
+                true => vec![words[0]; words.len()],
+                false => words,
+            };
+            let storage = HeapWords::new(LogShape::group_words(words.len()));
+            storage.write(CURSORS, &words);
+            let group = Group::new(storage, 0..words.len());
+            let positions = words.iter().map(|&word| cursor_position(word));
+            let taken: Vec<_> = positions.filter(|&position| position != u64::MAX).collect();
+            let expected = taken.iter().map(|position| 1_000u64.wrapping_sub(*position)).max();
+            prop_assert_eq!(group.lag_max(1_000), expected.unwrap_or(0));
         }
     }
 }

@@ -358,17 +358,14 @@ impl<D: WriteWords, C: ReadWords, A: Arrivals<C>> WordPublisher<D, C, A> {
     /// Looks at every cursor and dismisses whoever stands in the way and lags too far.
     fn scan(&mut self, needed: u64, count: usize) {
         self.counts.scans += 1;
-        let (mut low, mut high) = (u64::MAX, 0);
-        for group in &self.groups {
-            let (group_low, group_high) = group.extremes();
-            (low, high) = (low.min(group_low), high.max(group_high));
-        }
+        let lags = self.groups.iter().map(|group| group.lag_max(self.tail));
+        let lag_max = lags.fold(0, u64::max);
         self.blocker = None;
-        self.slowest = low.min(self.tail);
         let lowest = self.shape.oldest(self.tail).max(needed);
-        if self.slowest < lowest || high > self.tail + 1 {
-            self.slowest = self.scan_each(needed, count);
-        }
+        self.slowest = match self.tail.checked_sub(lag_max) {
+            Some(slowest) if slowest >= lowest => slowest,
+            _ => self.scan_each(needed, count),
+        };
         // P25: pairs with C20; whatever was read before a cursor moved was read before this.
         // P24: pairs with C23; whoever sees a record written after this sees the verdict.
         fence(Ordering::AcqRel);

@@ -207,10 +207,24 @@ pub(super) const fn free_word(generation: u8) -> u64 {
     (generation as u64) << GENERATION_SHIFT
 }
 
+/// The position in a cursor word plus one; 0 when the seat is free.
+#[inline(always)]
+pub(super) const fn cursor_next(word: u64) -> u64 {
+    word & POSITION_MASK
+}
+
 /// The position in a cursor word; the highest number there is when the seat is free.
 #[inline(always)]
 pub(super) const fn cursor_position(word: u64) -> u64 {
-    (word & POSITION_MASK).wrapping_sub(1)
+    cursor_next(word).wrapping_sub(1)
+}
+
+/// How far the position in a cursor word lies behind `tail`, a number beyond every possible one
+/// where it lies ahead; 0 when the seat is free.
+#[inline(always)]
+pub(super) const fn cursor_lag(word: u64, tail: u64) -> u64 {
+    let (next, end) = (cursor_next(word), tail + 1);
+    end.wrapping_sub(if next == 0 { end } else { next })
 }
 
 /// The generation in a cursor word.

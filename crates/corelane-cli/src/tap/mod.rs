@@ -37,7 +37,7 @@ pub(crate) struct TapArgs {
     /// The topic or lane; without it, what there is is listed.
     #[arg(value_name = "NAME")]
     name: Option<String>,
-    /// The socket of the exchange: the path that the participants gave, or that of a node.
+    /// The socket of the exchange: the path that its participants opened.
     #[arg(long, value_name = "SOCKET")]
     at: PathBuf,
     /// Print only messages for which this holds, such as `price > 10.5 && venue[0] == 88`.

@@ -21,14 +21,16 @@
 //! ```
 //!
 //! Every point needs a child of its own. It is traced by the kernel's single step, so that the code
-//! under test is the code of the product: it holds no hooks. What it does not do: choose the moment
-//! in more than one thread of a process, or reorder what a processor may reorder; the model checker
-//! does the latter.
+//! under test is the code of the product: it holds no hooks. Where a part of an operation is done
+//! by a thread of the product itself, that one is stepped by [`Stage::perform_on`]. What it does
+//! not do: choose the moment in more than one thread of a process at once, or reorder what a
+//! processor may reorder; the model checker does the latter.
 
 mod arguments;
 mod moment;
 mod recovery;
 mod route;
+mod shared;
 mod stage;
 mod sweep;
 mod victim;

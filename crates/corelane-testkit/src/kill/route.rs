@@ -4,17 +4,18 @@
 //! the same place a breakpoint of the processor is set there, and passed as often as the first
 //! child passed it: a handful of stops instead of thousands. A child that takes another way is led
 //! step by step after all; which way it takes changes nothing about what is judged.
+//!
+//! Where points are stores to shared memory, those at the breakpoint are counted, not the visits: a
+//! child is killed right behind a store of its own, whatever else it did before.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    fs::{self, File},
-    io,
-    os::unix::fs::FileExt,
-};
+use std::{collections::HashMap, fs};
 
 use nix::unistd::Pid;
 
-use super::victim::{Pace, Reached, Victim};
+use super::{
+    shared::Shared,
+    victim::{Pace, Reached, Victim},
+};
 
 /// An instruction, as a place in a file that every child maps, wherever the kernel puts it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -52,62 +53,85 @@ impl Images {
     }
 }
 
-/// Every instruction of a child's operation, in the order in which it came to them.
+/// What a child came past, in the order in which it came to it.
 #[derive(Debug)]
 struct Route {
     images: Images,
-    /// The place after so many steps, and how often the child had come there.
+    /// The place after so many steps, and how often the child had come there. Of stores: the place
+    /// of each, and how often the child had changed shared memory there when it had made it.
     steps: Vec<(Place, u64)>,
+}
+
+/// Counts how often a child came to each place.
+#[derive(Debug, Default)]
+struct Passed {
+    steps: Vec<(Place, u64)>,
+    seen: HashMap<Place, u64>,
+}
+
+impl Passed {
+    fn push(&mut self, place: Option<Place>) {
+        let Some(place) = place else { return };
+        let count = self.seen.entry(place.clone()).or_insert(0);
+        *count += 1;
+        self.steps.push((place, *count));
+    }
 }
 
 impl Route {
     /// Steps a child from the first mark to the second, and counts; without a route where
     /// breakpoints cannot be set.
-    ///
-    /// With `shared`, the steps that changed it are noted.
-    fn of(
-        victim: &mut Victim,
-        mut shared: Option<&mut Shared>,
-    ) -> Result<(Option<Self>, u64), String> {
+    fn of(victim: &mut Victim) -> Result<(Option<Self>, u64), String> {
         let images = Images::of(victim.pid()).filter(|_| victim.has_breakpoints());
-        let (mut steps, mut seen) = (Vec::new(), HashMap::new());
-        let memory = File::open(format!("/proc/{}/mem", victim.pid()));
-        let memory = memory.map_err(|error| format!("the child has no memory: {error}"))?;
-        if let Some(shared) = &mut shared {
-            let found = shared.find(victim.pid(), &memory);
-            found.map_err(|error| format!("the child's memory cannot be read: {error}"))?;
-        }
-        for passed in 0.. {
+        let mut passed = Passed::default();
+        for count in 0.. {
             let address = victim.instruction();
-            let place = images.as_ref().zip(address).and_then(|(all, at)| all.place(at));
-            if let Some(place) = place {
-                let count = seen.entry(place.clone()).or_insert(0);
-                *count += 1;
-                steps.push((place, *count));
-            }
-            let reached = match &mut shared {
-                Some(shared) => shared.step(victim, &memory, passed)?,
-                None => victim.step(Pace::Instruction)?,
-            };
-            if reached == Reached::End {
-                let is_whole = steps.len() as u64 == passed + 1;
-                let route = images.filter(|_| is_whole).map(|images| Self { images, steps });
-                return Ok((route, passed));
+            passed.push(images.as_ref().zip(address).and_then(|(all, at)| all.place(at)));
+            if victim.step(Pace::Instruction)? == Reached::End {
+                return Ok((Self::whole(images, passed, count + 1), count));
             }
         }
         unreachable!("because an operation ends before numbers do")
     }
 
-    /// Leads a child from the first mark to where the first one was after `goal` steps, or to the
-    /// end if it takes another way.
-    fn lead(&self, victim: &mut Victim, goal: u64) -> Result<Reached, String> {
-        let (place, count) = &self.steps[goal as usize];
+    /// The same, which counts only what changed shared memory.
+    fn of_stores(victim: &mut Victim) -> Result<(Option<Self>, u64), String> {
+        let images = Images::of(victim.pid()).filter(|_| victim.has_breakpoints());
+        let mut shared = Shared::of(victim)?;
+        let (mut passed, mut count) = (Passed::default(), 0);
+        loop {
+            let address = victim.instruction();
+            let (reached, is_changed) = shared.step(victim)?;
+            if reached == Reached::End {
+                return Ok((Self::whole(images, passed, count), count));
+            }
+            if is_changed {
+                count += 1;
+                passed.push(images.as_ref().zip(address).and_then(|(all, at)| all.place(at)));
+            }
+        }
+    }
+
+    /// The route, if every place of it is known.
+    fn whole(images: Option<Images>, passed: Passed, count: u64) -> Option<Self> {
+        let is_whole = passed.steps.len() as u64 == count;
+        images.filter(|_| is_whole).map(|images| Self { images, steps: passed.steps })
+    }
+
+    /// The address of a step in this child, and how often it is to be counted there.
+    fn address(&self, victim: &Victim, index: u64) -> Result<(u64, u64), String> {
+        let (place, count) = &self.steps[index as usize];
         let images = Images::of(victim.pid()).ok_or("the child tells nothing of its memory")?;
         let (name, ..) = &self.images.0[place.image];
         let image = images.0.iter().find(|(known, ..)| known == name);
         let (_, start, _) = image.ok_or("the child has other files mapped than the first one")?;
-        let address = start + place.offset;
-        let mut left = *count;
+        Ok((start + place.offset, *count))
+    }
+
+    /// Leads a child from the first mark to where the first one was after `goal` steps, or to the
+    /// end if it takes another way.
+    fn lead(&self, victim: &mut Victim, goal: u64) -> Result<Reached, String> {
+        let (address, mut left) = self.address(victim, goal)?;
         loop {
             if victim.instruction() == Some(address) {
                 left -= 1;
@@ -120,61 +144,26 @@ impl Route {
             }
         }
     }
-}
 
-/// What a child has mapped to share, as it was at the last look.
-#[derive(Debug, Default)]
-struct Shared {
-    memory: Vec<(u64, Vec<u8>)>,
-    /// Steps after which it was not as before.
-    changes: BTreeSet<u64>,
-}
-
-/// How the processor's instruction for a system call begins.
-const SYSTEM_CALL: [u8; 2] = [0x0f, 0x05];
-
-impl Shared {
-    /// Looks where it is, and takes it as it is.
-    fn find(&mut self, pid: Pid, file: &File) -> io::Result<()> {
-        self.memory.clear();
-        for line in fs::read_to_string(format!("/proc/{pid}/maps"))?.lines() {
-            let mapping = line.split_once(' ').filter(|(_, rest)| rest.starts_with("rw-s"));
-            let Some((start, end)) = mapping.and_then(|(range, _)| range.split_once('-')) else {
-                continue;
-            };
-            let [start, end] = [start, end].map(|text| u64::from_str_radix(text, 16).unwrap_or(0));
-            let mut bytes = vec![0; (end - start) as usize];
-            file.read_exact_at(&mut bytes, start)?;
-            self.memory.push((start, bytes));
+    /// The same on a route of stores, to behind the store of this number: the child itself has
+    /// made it, however it came there.
+    fn lead_to_store(&self, victim: &mut Victim, goal: u64) -> Result<Reached, String> {
+        let Some(index) = goal.checked_sub(1) else { return Ok(Reached::Point) };
+        let (address, mut left) = self.address(victim, index)?;
+        let mut shared = Shared::of(victim)?;
+        loop {
+            if victim.instruction() == Some(address) {
+                shared.look()?;
+                victim.clear_breakpoint()?;
+                let (reached, is_changed) = shared.step(victim)?;
+                left -= u64::from(is_changed && reached == Reached::Point);
+                if reached == Reached::End || left == 0 {
+                    return Ok(reached);
+                }
+            } else if victim.step_to(address)? == Reached::End {
+                return Ok(Reached::End);
+            }
         }
-        Ok(())
-    }
-
-    /// Whether it is different now.
-    fn has_changed(&mut self, file: &File) -> io::Result<bool> {
-        let mut is_changed = false;
-        for (start, known) in &mut self.memory {
-            let mut bytes = vec![0; known.len()];
-            file.read_exact_at(&mut bytes, *start)?;
-            is_changed |= *known != bytes;
-            *known = bytes;
-        }
-        Ok(is_changed)
-    }
-
-    /// Steps once, and notes whether that changed it.
-    fn step(&mut self, victim: &mut Victim, file: &File, passed: u64) -> Result<Reached, String> {
-        let text = |error: io::Error| format!("the child's memory cannot be read: {error}");
-        let mut code = [0; SYSTEM_CALL.len()];
-        file.read_exact_at(&mut code, victim.instruction().unwrap_or(0)).map_err(text)?;
-        let reached = victim.step(Pace::Instruction)?;
-        if code == SYSTEM_CALL {
-            // It may have mapped more, or less.
-            self.find(victim.pid(), file).map_err(text)?;
-        } else if self.has_changed(file).map_err(text)? {
-            self.changes.insert(passed + 1);
-        }
-        Ok(reached)
     }
 }
 
@@ -194,8 +183,8 @@ pub(super) struct Led {
 pub(super) struct Guide {
     /// Whether the next child shows the route.
     explores: bool,
-    /// The points of interest are those after a change of this.
-    shared: Option<Shared>,
+    /// Whether points are stores to shared memory, not instructions.
+    counts_stores: bool,
     route: Option<Route>,
     /// The last child took another way: the next is led to the same point step by step.
     is_lost: bool,
@@ -204,24 +193,8 @@ pub(super) struct Guide {
 }
 
 impl Guide {
-    pub(super) fn new(explores: bool, watches: bool) -> Self {
-        let shared = watches.then(Shared::default);
-        Self { explores, shared, route: None, is_lost: false, points: None }
-    }
-
-    /// The next point, if the one at `goal` is done with and points are `stride` apart.
-    pub(super) fn next(&self, goal: u64, stride: u64) -> u64 {
-        let changes = self.shared.as_ref().filter(|_| self.route.is_some());
-        let next = |shared: &Shared| {
-            let next = shared.changes.range(goal + 1..).next().copied();
-            next.unwrap_or(u64::MAX)
-        };
-        changes.map_or(goal + stride, next)
-    }
-
-    /// How many children are to die, beside the first and those that lose their way.
-    pub(super) fn changes(&self) -> Option<u64> {
-        self.shared.as_ref().map(|shared| shared.changes.len() as u64)
+    pub(super) fn new(explores: bool, counts_stores: bool) -> Self {
+        Self { explores, counts_stores, route: None, is_lost: false, points: None }
     }
 
     /// How many points there are, once `goal` lies behind the last.
@@ -238,14 +211,16 @@ impl Guide {
         step_by_step: impl FnOnce(&mut Victim) -> Result<u64, String>,
     ) -> Result<Led, String> {
         if std::mem::take(&mut self.explores) {
-            let (route, passed) = Route::of(victim, self.shared.as_mut())?;
-            self.points = route.is_some().then_some(passed);
+            let of = if self.counts_stores { Route::of_stores } else { Route::of };
+            let (route, passed) = of(victim)?;
+            self.points = (route.is_some() || self.counts_stores).then_some(passed);
             self.route = route;
             return Ok(Led { passed, is_over: true, is_there: false });
         }
         match self.route.as_ref().filter(|_| !self.is_lost) {
             Some(route) => {
-                self.is_lost = route.lead(victim, goal)? == Reached::End;
+                let lead = if self.counts_stores { Route::lead_to_store } else { Route::lead };
+                self.is_lost = lead(route, victim, goal)? == Reached::End;
                 let is_lost = self.is_lost;
                 Ok(Led { passed: goal, is_over: is_lost, is_there: !is_lost })
             }

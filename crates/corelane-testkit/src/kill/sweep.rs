@@ -12,6 +12,7 @@ use super::{
     moment::Moment,
     recovery::Recovery,
     route::Guide,
+    shared,
     stage::Stage,
     victim::{Pace, Reached, Victim},
     watchdog::Watchdog,
@@ -29,8 +30,7 @@ pub enum Points<'a, S> {
     /// After every so many instructions, for operations that take very many; the command line can
     /// ask for all of them.
     Every(u64),
-    /// After every instruction that changed memory which the child shares. Where the processor has
-    /// no breakpoints, after every instruction.
+    /// After every instruction that changed memory which the child shares, and before the first.
     SharedStores,
     /// Before and after every system call.
     SystemCalls,
@@ -149,7 +149,11 @@ impl<'a> Killing<'a> {
         meet: impl FnMut(Meeting<'_>) -> S,
         judge: impl FnMut(S, Death) -> Verdict,
     ) {
-        let is_long = matches!(points, Points::Instructions);
+        let points_min = match points {
+            Points::Instructions => POINTS_MIN,
+            Points::SharedStores => 1,
+            _ => 0,
+        };
         let told = format!("{points:?}");
         let begun = Instant::now();
         let found = match self.search(points, child, meet, judge) {
@@ -160,7 +164,7 @@ impl<'a> Killing<'a> {
                 panic!("{fault}\n{line}");
             }
         };
-        assert!(found.deaths > 1 && (!is_long || found.points > POINTS_MIN), "{found:?}");
+        assert!(found.deaths > 1 && found.points >= points_min, "{found:?}");
         let (test, case, seconds) = (self.test, self.case, begun.elapsed().as_secs_f64());
         let Covered { points, deaths } = found;
         println!("{test} case={case}: {points} points, {told}, {deaths} deaths, {seconds:.1} s");
@@ -188,12 +192,12 @@ impl<'a> Killing<'a> {
         let watchdog = Watchdog::new(self.test);
         let _pinned = OneCpu::pin();
         let stride = points.stride();
-        let watches = matches!(points, Points::SharedStores);
-        let mut guide = Guide::new(only.is_none() && stride.is_some(), watches);
+        let counts_stores = matches!(points, Points::SharedStores);
+        let mut guide = Guide::new(only.is_none() && stride.is_some(), counts_stores);
         let (mut deaths, mut goal) = (0, only.map_or(0, |[_, point]| point));
         loop {
             if let Some(points) = guide.is_done(goal) {
-                return Ok(Some(Covered { points: guide.changes().unwrap_or(points), deaths }));
+                return Ok(Some(Covered { points, deaths }));
             }
             let fault = |what| Fault { case: self.case, point: goal, what };
             watchdog.pat(fault(format!("{} hangs", self.test)).to_string());
@@ -221,7 +225,7 @@ impl<'a> Killing<'a> {
                 return Ok(None);
             }
             if led.is_there {
-                goal = guide.next(goal, stride.unwrap_or(1));
+                goal += stride.unwrap_or(1);
             }
         }
     }
@@ -337,6 +341,7 @@ fn lead<S>(
     survivor: &S,
 ) -> Result<u64, String> {
     let pace = match points {
+        Points::SharedStores => return shared::lead(victim, goal),
         Points::SystemCalls => Pace::SystemCall,
         Points::AnySystemCalls => Pace::AnySystemCall,
         _ => Pace::Instruction,

@@ -18,7 +18,10 @@ use nix::{
     unistd::Pid,
 };
 
-use super::{arguments::CHILD, stage::MARK};
+use super::{
+    arguments::CHILD,
+    stage::{MARK, MARK_OF_ANOTHER},
+};
 
 /// Where a child stands after it was let go on for a bit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +47,9 @@ pub(super) enum Pace {
 
 /// Where the kernel keeps the instruction pointer among the words of a traced thread.
 const USER_INSTRUCTION: Option<usize> = if cfg!(target_arch = "x86_64") { Some(128) } else { None };
+/// The same for where an instruction that repeats itself stores to, and for how often.
+const USER_REPEATS: Option<[usize; 2]> =
+    if cfg!(target_arch = "x86_64") { Some([112, 88]) } else { None };
 /// The same for the first of the debug registers.
 const USER_BREAKPOINTS: Option<usize> = if cfg!(target_arch = "x86_64") { Some(848) } else { None };
 
@@ -52,8 +58,11 @@ const USER_BREAKPOINTS: Option<usize> = if cfg!(target_arch = "x86_64") { Some(8
 pub struct Victim {
     channel: Channel,
     pid: Pid,
-    /// The thread that plays its part.
+    /// The thread that is led: the one that plays its part, or the one that it has named.
     thread: Pid,
+    /// In the latter case the one that plays its part: it runs freely, and stands at the mark when
+    /// the operation is over.
+    player: Option<Pid>,
     is_traced: bool,
     /// The thread that stopped last, where all are traced.
     stopped: Option<Pid>,
@@ -74,13 +83,24 @@ impl Victim {
             .spawn()
             .unwrap_or_else(|error| panic!("the child of {test} did not start: {error}"));
         let pid = Pid::from_raw(child.id().cast_signed());
-        let thread = pid;
-        let mut victim =
-            Self { channel, pid, thread, is_traced: false, stopped: None, is_reaped: false };
-        let told = victim.channel.recv(None).expect("because the child tells its thread").bytes;
-        let told = told.try_into().expect("because a thread id has four bytes");
-        victim.thread = Pid::from_raw(i32::from_ne_bytes(told));
+        let mut victim = Self {
+            channel,
+            pid,
+            thread: pid,
+            player: None,
+            is_traced: false,
+            stopped: None,
+            is_reaped: false,
+        };
+        victim.thread = victim.told_thread().expect("because the child tells its thread");
         victim
+    }
+
+    /// The thread that it tells of next.
+    fn told_thread(&self) -> Result<Pid, String> {
+        let told = self.channel.recv(None).map_err(|error| error.to_string())?.bytes;
+        let id = told.try_into().map_err(|_| "a thread id has four bytes")?;
+        Ok(Pid::from_raw(i32::from_ne_bytes(id)))
     }
 
     /// Traces it from here on; it dies when this process does.
@@ -110,14 +130,30 @@ impl Victim {
         loop {
             match self.wait()? {
                 WaitStatus::Stopped(_, MARK) => return Ok(()),
+                WaitStatus::Stopped(_, MARK_OF_ANOTHER) => return self.turn_to_another(),
                 WaitStatus::Stopped(_, signal) => self.go(ptrace::cont(self.thread, signal))?,
                 other => return Err(format!("the child ended before its operation: {other:?}")),
             }
         }
     }
 
+    /// At the first mark, which speaks of another thread: that one is led from here on. It stands
+    /// still before the operation begins, and this one goes on freely.
+    fn turn_to_another(&mut self) -> Result<(), String> {
+        let another = self.told_thread()?;
+        self.go(ptrace::seize(another, options()))?;
+        self.go(ptrace::interrupt(another))?;
+        wait_for(another)?;
+        self.go(ptrace::cont(self.thread, None))?;
+        self.player = Some(std::mem::replace(&mut self.thread, another));
+        Ok(())
+    }
+
     /// At the first mark: traces its other threads too, and those that it will start.
     pub(super) fn trace_all(&mut self) -> Result<(), String> {
+        if self.player.is_some() {
+            return Err("all threads are led: there is none to be named".to_owned());
+        }
         let options = options() | Options::PTRACE_O_TRACECLONE;
         self.go(ptrace::setoptions(self.thread, options))?;
         let tasks = fs::read_dir(format!("/proc/{}/task", self.pid));
@@ -200,14 +236,28 @@ impl Victim {
 
     /// Address of the instruction that it executes next, where this can be asked.
     pub(super) fn instruction(&self) -> Option<u64> {
-        let address = USER_INSTRUCTION?;
+        self.user_word(USER_INSTRUCTION?)
+    }
+
+    /// At an instruction that repeats a store: where it stores next, and how often it will.
+    pub(super) fn repeats_to(&self) -> Option<(u64, u64)> {
+        let [to, count] = USER_REPEATS?;
+        Some((self.user_word(to)?, self.user_word(count)?))
+    }
+
+    fn user_word(&self, address: usize) -> Option<u64> {
         let word = ptrace::read_user(self.thread, without_provenance_mut(address)).ok()?;
         Some(word.cast_unsigned())
     }
 
     /// Whether breakpoints of the processor can be set in it.
     pub(super) fn has_breakpoints(&self) -> bool {
-        self.set_debug_register(7, 0).is_ok()
+        self.clear_breakpoint().is_ok()
+    }
+
+    /// Takes the breakpoint away.
+    pub(super) fn clear_breakpoint(&self) -> Result<(), String> {
+        self.set_debug_register(7, 0)
     }
 
     fn set_debug_register(&self, index: usize, value: u64) -> Result<(), String> {
@@ -223,7 +273,7 @@ impl Victim {
     /// When there is none.
     pub(super) fn step_to(&mut self, address: u64) -> Result<Reached, String> {
         // Off this instruction first, which may be the one.
-        self.set_debug_register(7, 0)?;
+        self.clear_breakpoint()?;
         let reached = self.step(Pace::Instruction)?;
         if reached == Reached::End || self.instruction() == Some(address) {
             return Ok(reached);
@@ -244,6 +294,8 @@ impl Victim {
         loop {
             match wait_for_any()? {
                 WaitStatus::Signaled(id, Signal::SIGKILL, _) if id == self.pid => break,
+                // A thread that had ended by itself.
+                WaitStatus::Exited(id, _) if id != self.pid => {}
                 // A thread, or a stop that was on its way.
                 WaitStatus::Signaled(_, Signal::SIGKILL, _)
                 | WaitStatus::Stopped(..)
@@ -260,13 +312,33 @@ impl Victim {
         outcome.map_err(|errno| format!("the child pid={} cannot be traced: {errno}", self.pid))
     }
 
-    /// Waits for news of the thread.
+    /// Waits for news of the thread, or for the mark behind the operation.
     fn wait(&mut self) -> Result<WaitStatus, String> {
-        let status = wait_for(self.thread)?;
+        let status = match self.player {
+            None => wait_for(self.thread)?,
+            Some(player) => self.wait_beside(player)?,
+        };
         if matches!(status, WaitStatus::Exited(..) | WaitStatus::Signaled(..)) {
             self.is_traced = false;
         }
         Ok(status)
+    }
+
+    /// The same, while `player` runs freely.
+    fn wait_beside(&mut self, player: Pid) -> Result<WaitStatus, String> {
+        loop {
+            match wait_for_any()? {
+                WaitStatus::Stopped(thread, signal) if thread == player && signal != MARK => {
+                    self.go(ptrace::cont(player, signal))?;
+                }
+                WaitStatus::PtraceEvent(thread, ..) if thread == player => {
+                    self.go(ptrace::cont(player, None))?;
+                }
+                // It has nothing more to do, and the operation goes on without it.
+                WaitStatus::Exited(thread, _) if thread == self.thread => {}
+                status => return Ok(status),
+            }
+        }
     }
 }
 

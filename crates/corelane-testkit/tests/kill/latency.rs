@@ -23,9 +23,12 @@ fn commit<D: WriteWords, C: ReadWords>(producer: &mut latency::Producer<D, C>) {
     claim.commit(LENGTH);
 }
 
-/// In the child: a producer that has sent as many records as the case says, all of them read, and
-/// dies while it sends two more.
-pub(super) fn produce<D: WriteWords>(stage: &Stage, test: &str, over: impl FnOnce(WordsRw) -> D) {
+/// In the child: a producer that has sent as many records as the case says, all of them read.
+pub(super) fn producer<D: WriteWords>(
+    stage: &Stage,
+    test: &str,
+    over: impl FnOnce(WordsRw) -> D,
+) -> (latency::Producer<D, WordsRo>, WordsRw) {
     let own = hand_over(stage.channel(), test, shape().data_words());
     let cursor = ring(&take_over(stage.channel(), latency::CURSOR_WORDS));
     let producer = latency::Producer::new(shape(), over(ring_rw(&own)), cursor);
@@ -33,12 +36,24 @@ pub(super) fn produce<D: WriteWords>(stage: &Stage, test: &str, over: impl FnOnc
     (0..stage.case()).for_each(|_| commit(&mut producer));
     stage.channel().send(b"sent", &[], None).expect("the survivor reads them");
     stage.channel().recv(None).expect("the survivor has read them");
-    stage.perform(|| {
-        for returned in 1..=2 {
-            commit(&mut producer);
-            own.store_release(RETURNED, returned);
-        }
-    });
+    (producer, own)
+}
+
+/// In the child: what it dies in.
+pub(super) fn send_two<D: WriteWords, C: ReadWords>(
+    producer: &mut latency::Producer<D, C>,
+    own: &WordsRw,
+) {
+    for returned in 1..=2 {
+        commit(producer);
+        own.store_release(RETURNED, returned);
+    }
+}
+
+/// In the child: a producer that dies while it sends two more records.
+pub(super) fn produce<D: WriteWords>(stage: &Stage, test: &str, over: impl FnOnce(WordsRw) -> D) {
+    let (mut producer, own) = producer(stage, test, over);
+    stage.perform(|| send_two(&mut producer, &own));
 }
 
 /// What survives a producer.

@@ -6,6 +6,7 @@
 mod broadcast;
 mod lane;
 mod latency;
+mod links;
 mod planted;
 mod port;
 mod random;

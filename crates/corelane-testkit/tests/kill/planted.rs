@@ -1,6 +1,10 @@
 //! Mistakes planted in the child: each must be found, or the sweeps prove nothing.
 
-use corelane_testkit::kill::{Fault, Killing, Points};
+use std::{sync::mpsc, thread};
+
+use corelane_ring::WriteWords;
+use corelane_shm::WordsRw;
+use corelane_testkit::kill::{Fault, Killing, Points, Stage};
 
 use super::{Hasty, RECORD_WORDS, RETURNED, broadcast, latency, log};
 
@@ -23,6 +27,48 @@ fn a_commit_word_before_its_payload_is_found() {
         latency::Reader::judge,
     );
     expect_fault(found, "record 0 is torn");
+}
+
+/// In the child: another thread sends, while the one that asked for it waits.
+fn send_on_another<D: WriteWords + Send + 'static>(
+    stage: &Stage,
+    test: &str,
+    over: impl FnOnce(WordsRw) -> D,
+) {
+    const THREAD: &str = "sends";
+    let (mut producer, own) = latency::producer(stage, test, over);
+    let (ask, asked) = mpsc::channel();
+    let (tell, told) = mpsc::channel();
+    let sends = thread::Builder::new().name(THREAD.to_owned()).spawn(move || {
+        for () in asked {
+            latency::send_two(&mut producer, &own);
+            tell.send(()).expect("the other one waits");
+        }
+    });
+    sends.expect("a thread can be had");
+    stage.perform_on(THREAD, || {
+        ask.send(()).expect("it is there");
+        told.recv().expect("it has sent");
+    });
+}
+
+#[test]
+fn a_mistake_of_another_thread_is_found() {
+    const TEST: &str = "planted::a_mistake_of_another_thread_is_found";
+    // Without the mistake there is nothing to be found.
+    Killing::of(TEST).sweep(
+        Points::SharedStores,
+        |stage| send_on_another(stage, TEST, |words| words),
+        |meeting| latency::Reader::meet(&meeting, TEST),
+        latency::Reader::judge,
+    );
+    let found = Killing::of(TEST).case(1).search(
+        Points::SharedStores,
+        |stage| send_on_another(stage, TEST, Hasty::new),
+        |meeting| latency::Reader::meet(&meeting, TEST),
+        latency::Reader::judge,
+    );
+    expect_fault(found, "record 1 is torn");
 }
 
 #[test]

@@ -22,13 +22,15 @@ use tempfile::TempDir;
 
 use super::{RETURNED, hand_over, own, take_over};
 
-const NAME: &str = "topic";
+pub(super) const NAME: &str = "topic";
 /// Longer than what lies in a record.
 const LARGE_BYTES: usize = 300;
 /// Calls of a child; it dies in one of them.
 const PHASES: u64 = 5;
+/// The one in which an end is opened.
+pub(super) const OPENS: u64 = 1;
 
-fn options() -> PublishOptions {
+pub(super) fn options() -> PublishOptions {
     PublishOptions { slots: 8, subscribers_max: 8, slab_bytes_max: 1 << 14, ..Default::default() }
 }
 
@@ -46,11 +48,11 @@ pub(super) fn text<T>(result: Result<T, impl std::fmt::Display>) -> Result<T, St
     result.map_err(|error| error.to_string())
 }
 
-/// Held by each of the tests here, so that neither counts what is the other's.
-static ALONE: Mutex<()> = Mutex::new(());
+/// Held by each test of topics, so that none counts what is another's.
+pub(super) static ALONE: Mutex<()> = Mutex::new(());
 
 /// Mappings and descriptors of segments of these names that this process has.
-fn held(names: &[&str]) -> usize {
+pub(super) fn held(names: &[&str]) -> usize {
     let maps = fs::read_to_string("/proc/self/maps").expect("/proc is mounted");
     let links = fs::read_dir("/proc/self/fd").expect("/proc is mounted");
     let links = links.filter_map(|link| fs::read_link(link.ok()?.path()).ok());
@@ -123,14 +125,14 @@ fn publish(stage: &Stage, test: &str) {
 const PUBLISHERS_OWN: [&str; 2] = ["memfd:corelane-log", "memfd:corelane-extent"];
 
 /// What outlives all publishers: a reliable subscriber.
-struct Subscribing {
+pub(super) struct Subscribing {
     subscriber: BytesSubscriber,
     participant: Participant,
     folder: TempDir,
 }
 
 impl Subscribing {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let folder = tempfile::tempdir().expect("the temporary folder is writable");
         let participant = Participant::open(&folder.path().join("exchange")).expect("it is ours");
         let reliable = SubscribeOptions::RELIABLE.trusting(trusted());
@@ -138,9 +140,13 @@ impl Subscribing {
         Self { subscriber, participant, folder }
     }
 
+    pub(super) fn path(&self) -> PathBuf {
+        self.folder.path().join("exchange")
+    }
+
     /// Every message whose publishing had returned, in order, once and whole, at most the one that
     /// was on its way; and then the publisher is forgotten.
-    fn judge(&mut self, dead: &WordsRo, death: Death, phase: u64) -> Verdict {
+    pub(super) fn judge(&mut self, dead: &WordsRo, death: Death, phase: u64) -> Verdict {
         let returned = dead.load_acquire(RETURNED);
         let mut found = 0;
         let begun = Instant::now();
@@ -191,7 +197,7 @@ fn a_publisher_dies_anywhere() {
     const TEST: &str = "topic::a_publisher_dies_anywhere";
     let _alone = ALONE.lock();
     let mut survivor = (!Killing::is_child()).then(Subscribing::new);
-    let path = survivor.as_ref().map(|survivor| survivor.folder.path().join("exchange"));
+    let path = survivor.as_ref().map(Subscribing::path);
     for case in 0..PHASES {
         // Only what publishes writes what another one sees, by instructions of its own. The log is
         // that of `broadcast.rs`, which dies at every instruction.
@@ -200,7 +206,8 @@ fn a_publisher_dies_anywhere() {
             3 => Some(Points::Every(401)),
             _ => None,
         };
-        let stores = own.is_some().then_some(Points::SharedStores);
+        // A participant without ends shares nothing yet.
+        let stores = (case > 0).then_some(Points::SharedStores);
         for points in [Points::AnySystemCalls].into_iter().chain(stores).chain(own) {
             Killing::of(TEST).case(case).sweep(
                 points,
@@ -249,7 +256,7 @@ fn subscribe(stage: &Stage, test: &str) {
 }
 
 /// What outlives all subscribers: a publisher and another subscriber.
-struct Publishing {
+pub(super) struct Publishing {
     publisher: BytesPublisher,
     subscriber: BytesSubscriber,
     _participants: [Participant; 2],
@@ -262,7 +269,7 @@ struct Publishing {
 const SUBSCRIBERS_OWN: [&str; 1] = ["memfd:corelane-group"];
 
 impl Publishing {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let folder = tempfile::tempdir().expect("the temporary folder is writable");
         let path = folder.path().join("exchange");
         let participants = [(); 2].map(|()| Participant::open(&path).expect("it is ours"));
@@ -288,9 +295,16 @@ impl Publishing {
         Ok(())
     }
 
+    /// A child comes, for which messages are there, the second of them a large one.
+    pub(super) fn greet(&mut self, meeting: &Meeting<'_>) -> WordsRo {
+        let from_large = self.sequence.next_multiple_of(3) - self.sequence;
+        self.publish_on(from_large + SENT).expect("nobody holds it back");
+        meet(meeting, &self.folder.path().join("exchange"))
+    }
+
     /// The publisher goes on for six laps and more, with large messages among them. The slab has
     /// fewer chunks than there are deaths: it would be exhausted if the dead kept theirs.
-    fn judge(&mut self) -> Verdict {
+    pub(super) fn judge(&mut self) -> Verdict {
         self.publish_on(54)?;
         // A publisher lets go of who has left when it publishes.
         let begun = Instant::now();
@@ -309,12 +323,11 @@ impl Publishing {
 fn a_subscriber_dies_anywhere() {
     const TEST: &str = "topic::a_subscriber_dies_anywhere";
     let _alone = ALONE.lock();
-    let survivor = (!Killing::is_child()).then(Publishing::new);
-    let path = survivor.as_ref().map(|survivor| survivor.folder.path().join("exchange"));
-    let survivor = std::cell::RefCell::new(survivor);
+    let survivor = std::cell::RefCell::new((!Killing::is_child()).then(Publishing::new));
     for (case, points) in (0..PHASES).flat_map(|case| {
         let own = [2, 3].contains(&case).then_some(Points::Every(31));
-        let stores = own.is_some().then_some(Points::SharedStores);
+        // A participant without ends shares nothing yet.
+        let stores = (case > 0).then_some(Points::SharedStores);
         let all = [Points::AnySystemCalls].into_iter().chain(stores).chain(own);
         all.map(move |points| (case, points))
     }) {
@@ -324,8 +337,7 @@ fn a_subscriber_dies_anywhere() {
             |meeting| {
                 let mut survivor = survivor.borrow_mut();
                 let survivor = survivor.as_mut().expect("this is the survivor");
-                survivor.publish_on(SENT).expect("nobody holds it back");
-                meet(&meeting, path.as_ref().expect("this is the survivor"))
+                survivor.greet(&meeting)
             },
             |_, _| survivor.borrow_mut().as_mut().expect("this is the survivor").judge(),
         );

@@ -119,6 +119,7 @@ impl LocalEnd for Shared {
 
     fn unlinked(&self, peer: u64) {
         let mut inner = self.news.lock();
+        inner.opening = inner.opening.take().filter(|(number, ..)| *number != peer);
         if inner.peer == Some(peer) {
             inner.peer = None;
         }
@@ -245,6 +246,10 @@ impl LaneReceiver {
         self.version = self.shared.news.version();
         let current = self.current.as_ref().map(|current| current.peer);
         if let Some(next) = inner.next.take() {
+            if inner.peer != Some(next.peer) {
+                // Its sender has left already: it is let go when nothing is left in it.
+                self.version = self.version.wrapping_sub(1);
+            }
             self.current = Some(next);
         } else if inner.peer != current {
             self.current = None;

@@ -1,4 +1,5 @@
-//! A client that dies at any system call of its attachment leaves the node as it was.
+//! A client that dies at any system call of its attachment, or at any store to shared memory, leaves
+//! the node as it was.
 //!
 //! One test, so that nothing else opens descriptors in this process meanwhile.
 
@@ -20,7 +21,7 @@ use corelane_testkit::{
 use corelane_transport::{LaneShape, WaitPolicy};
 use tempfile::TempDir;
 
-const TEST: &str = "a_client_dies_at_any_call_of_its_attachment";
+const TEST: &str = "a_client_dies_at_any_call_and_store_of_its_attachment";
 
 /// Addresses of the guest.
 const GUEST: Range<u32> = 1..3;
@@ -100,25 +101,27 @@ impl Hosted {
 }
 
 #[test]
-fn a_client_dies_at_any_call_of_its_attachment() {
+fn a_client_dies_at_any_call_and_store_of_its_attachment() {
     let before = held();
     let hosted = (!Killing::is_child()).then(Hosted::start);
-    Killing::of(TEST).sweep(
-        Points::SystemCalls,
-        |stage| {
-            let path = stage.channel().recv(None).expect("the survivor tells the socket").bytes;
-            let path = PathBuf::from(String::from_utf8(path).expect("it is text"));
-            let attached = stage.perform(|| Client::attach(&path));
-            attached.expect("the node has a place");
-        },
-        |meeting| {
-            let hosted = hosted.as_ref().expect("this is the survivor");
-            let socket = hosted.socket.to_str().expect("it is text");
-            meeting.channel.send(socket.as_bytes(), &[], None).expect("the child waits for it");
-            hosted
-        },
-        |hosted, _| hosted.judge(),
-    );
+    for points in [Points::SystemCalls, Points::SharedStores] {
+        Killing::of(TEST).sweep(
+            points,
+            |stage| {
+                let path = stage.channel().recv(None).expect("the survivor tells the socket").bytes;
+                let path = PathBuf::from(String::from_utf8(path).expect("it is text"));
+                let attached = stage.perform(|| Client::attach(&path));
+                attached.expect("the node has a place");
+            },
+            |meeting| {
+                let hosted = hosted.as_ref().expect("this is the survivor");
+                let socket = hosted.socket.to_str().expect("it is text");
+                meeting.channel.send(socket.as_bytes(), &[], None).expect("the child waits for it");
+                hosted
+            },
+            |hosted, _| hosted.judge(),
+        );
+    }
     if let Some(hosted) = hosted {
         drop(hosted);
         assert_eq!(held(), before, "the node left something");

@@ -1,5 +1,6 @@
 //! The receiving end of a lane.
 
+use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
@@ -22,6 +23,10 @@ use super::{LaneOptions, page};
 /// Longest sleep, so that even a bug elsewhere is noticed.
 const SLEEP_MAX: Duration = Duration::from_millis(50);
 
+/// Most rings that wait for the receiver to come to them: that of the sender, and those of senders
+/// before it that have left records behind.
+const RINGS_MAX: usize = 8;
+
 /// A ring with its sender.
 #[derive(Debug)]
 pub(super) struct Connected {
@@ -34,10 +39,10 @@ pub(super) struct Connected {
 #[derive(Debug, Default)]
 pub(super) struct Inner {
     opening: Option<(u64, Arc<Channel>, WordsRw)>,
-    /// Made by the participant's thread, not yet taken by the receiver.
-    next: Option<Connected>,
+    /// Made by the participant's thread, not yet taken by the receiver, in the order of senders.
+    next: VecDeque<Connected>,
     peer: Option<u64>,
-    refusal: Option<String>,
+    pub(super) refusal: Option<String>,
     ended: u64,
 }
 
@@ -76,11 +81,15 @@ impl Shared {
                 let Ok([fd]) = <[OwnedFd; 1]>::try_from(packet.fds) else {
                     return Err("its lane came without its one segment".into());
                 };
+                if inner.next.len() == RINGS_MAX {
+                    let reason = "senders before it left records in as many lanes as are kept";
+                    return Err(format!("{reason} ({RINGS_MAX}): receive them"));
+                }
                 let ring = ReceiveRing::open(offer, fd, &own, self.options.trusted)?;
                 let joined = encode(&ToSource::Joined {});
                 let sent = channel.send(&joined, &[], Some(Duration::ZERO));
                 sent.map_err(|error| error.to_string())?;
-                inner.next = Some(Connected { peer, channel, ring, own });
+                inner.next.push_back(Connected { peer, channel, ring, own });
                 inner.peer = Some(peer);
             }
             ToSink::Sorry { reason } => inner.refusal = Some(reason),
@@ -120,6 +129,8 @@ impl LocalEnd for Shared {
     fn unlinked(&self, peer: u64) {
         let mut inner = self.news.lock();
         inner.opening = inner.opening.take().filter(|(number, ..)| *number != peer);
+        // What it left in its ring is received, however late; an empty one is let go.
+        inner.next.retain_mut(|next| next.peer != peer || next.ring.has_record());
         if inner.peer == Some(peer) {
             inner.peer = None;
         }
@@ -227,44 +238,46 @@ impl LaneReceiver {
         Ok(taken)
     }
 
-    /// Nothing was there, and something happened: what a sender that ended had sent was received.
+    /// Nothing was there, and something happened: what a sender that ended had sent is received,
+    /// then what the next one sent.
     #[cold]
     fn drain_next(
         &mut self,
         count: usize,
         mut take: impl FnMut(&[u8]),
     ) -> Result<usize, LaneReceiveError> {
-        if let Some(current) = &mut self.current {
-            // It may have sent something between the look before and its end.
-            let (taken, _) = current.ring.drain(count, &mut take)?;
-            if taken > 0 {
+        for _ in 0..=RINGS_MAX {
+            let mut inner = self.shared.news.lock();
+            let (version, peer, refusal) =
+                (self.shared.news.version(), inner.peer, inner.refusal.take());
+            drop(inner);
+            // Unless it turns out otherwise, the next call is to look again.
+            self.version = version.wrapping_sub(1);
+            if let Some(reason) = refusal {
+                return Err(LaneReceiveError::Unusable { reason });
+            }
+            if let Some(current) = &mut self.current {
+                // A sender that was known to be over before this look had sent everything.
+                let (taken, has_released) = current.ring.drain(count, &mut take)?;
+                if has_released {
+                    current.wake_sender(self.shared.barrier);
+                }
                 self.received += taken as u64;
-                return Ok(taken);
+                let is_over = peer != Some(current.peer);
+                if !is_over {
+                    self.version = version;
+                }
+                if taken > 0 || !is_over {
+                    return Ok(taken);
+                }
+            }
+            self.current = self.shared.news.lock().next.pop_front();
+            if self.current.is_none() {
+                self.version = version;
+                return Ok(0);
             }
         }
-        let mut inner = self.shared.news.lock();
-        self.version = self.shared.news.version();
-        let current = self.current.as_ref().map(|current| current.peer);
-        if let Some(next) = inner.next.take() {
-            if inner.peer != Some(next.peer) {
-                // Its sender has left already: it is let go when nothing is left in it.
-                self.version = self.version.wrapping_sub(1);
-            }
-            self.current = Some(next);
-        } else if inner.peer != current {
-            self.current = None;
-        }
-        let refusal = inner.refusal.take();
-        drop(inner);
-        match (refusal, &mut self.current) {
-            (Some(reason), _) => Err(LaneReceiveError::Unusable { reason }),
-            (None, Some(current)) => {
-                let (taken, _) = current.ring.drain(count, &mut take)?;
-                self.received += taken as u64;
-                Ok(taken)
-            }
-            (None, None) => Ok(0),
-        }
+        Ok(0)
     }
 
     /// Receives the next record into `record`, whose content it replaces; false when there is none.

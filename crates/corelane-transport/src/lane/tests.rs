@@ -133,6 +133,91 @@ fn what_was_sent_before_the_sender_ended_is_received_and_the_next_sender_too() {
     }
 }
 
+/// Senders come, send a record and leave, while the receiver does not look.
+fn send_and_leave(participant: &Participant, kind: LaneKind, texts: impl Iterator<Item = u8>) {
+    for text in texts {
+        let mut sender = participant.lane_sender("a", kind).unwrap();
+        sender.send_within(&[text], PATIENCE).unwrap();
+        drop(sender);
+        // The place is free once the exchange has heard of it.
+        while participant.list().unwrap().iter().any(|lane| lane.sources > 0) {
+            thread::yield_now();
+        }
+    }
+}
+
+#[test]
+fn what_several_senders_left_is_received_in_their_order() {
+    for kind in KINDS {
+        for was_there in [true, false] {
+            let (_folder, participant) = place();
+            let mut receiver = participant.lane_receiver("a", options()).unwrap();
+            let mut record = Vec::new();
+            if was_there {
+                // Then the first of them is known to the receiver.
+                let mut sender = participant.lane_sender("a", kind).unwrap();
+                sender.send_within(b"0", PATIENCE).unwrap();
+                assert!(receiver.receive(&mut record, PATIENCE).unwrap());
+                sender.send(b"1").unwrap();
+                drop(sender);
+            }
+            send_and_leave(&participant, kind, b'2'..=b'4');
+            for text in if was_there { b'1'..=b'4' } else { b'2'..=b'4' } {
+                assert!(receiver.receive(&mut record, PATIENCE).unwrap());
+                assert_eq!(record, [text], "{kind:?}");
+            }
+            assert!(!receiver.try_receive(&mut record).unwrap());
+        }
+    }
+}
+
+#[test]
+fn a_sender_is_turned_away_when_those_before_it_left_too_many_lanes() {
+    for kind in KINDS {
+        let (_folder, participant) = place();
+        let mut receiver = participant.lane_receiver("a", options()).unwrap();
+        send_and_leave(&participant, kind, 0..8);
+        let refused = participant.lane_sender("a", kind).unwrap();
+        while receiver.shared.news.lock().refusal.is_none() {
+            thread::yield_now();
+        }
+        assert!(!refused.is_connected());
+        let mut record = Vec::new();
+        let told = receiver.try_receive(&mut record).unwrap_err();
+        assert_eq!(told.code(), "CL-0467");
+        assert!(told.to_string().contains("receive them"), "{told}");
+        for text in 0..8 {
+            assert!(receiver.try_receive(&mut record).unwrap());
+            assert_eq!(record, [text]);
+        }
+        assert!(!receiver.try_receive(&mut record).unwrap());
+        drop(refused);
+        send_and_leave(&participant, kind, 8..9);
+        assert!(receiver.receive(&mut record, PATIENCE).unwrap());
+        assert_eq!(record, [8]);
+    }
+}
+
+#[test]
+fn senders_that_left_nothing_turn_nobody_away() {
+    for kind in KINDS {
+        let (_folder, participant) = place();
+        let mut receiver = participant.lane_receiver("a", options()).unwrap();
+        for _ in 0..20 {
+            let sender = participant.lane_sender("a", kind).unwrap();
+            assert!(sender.wait_for_receiver(PATIENCE));
+            drop(sender);
+            while participant.list().unwrap().iter().any(|lane| lane.sources > 0) {
+                thread::yield_now();
+            }
+        }
+        send_and_leave(&participant, kind, 0..1);
+        let mut record = Vec::new();
+        assert!(receiver.receive(&mut record, PATIENCE).unwrap());
+        assert_eq!(record, [0]);
+    }
+}
+
 #[test]
 fn a_throughput_lane_asks_for_trust() {
     let (_folder, participant) = place();

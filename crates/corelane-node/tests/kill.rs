@@ -1,5 +1,5 @@
-//! A client that dies at any system call of its attachment, or at any store to shared memory, leaves
-//! the node as it was.
+//! A client that dies at any system call of its attachment, or at any store to shared memory,
+//! leaves the node as it was.
 //!
 //! One test, so that nothing else opens descriptors in this process meanwhile.
 

@@ -22,12 +22,11 @@ use super::topic::{self, ALONE, Publishing, Subscribing, held, meet, place, text
 const THREAD: &str = "corelane-links";
 
 /// Subscribers of every kind; one has a page for several.
-const KINDS_OF_SUBSCRIBERS: [SubscribeOptions; 5] = [
+const KINDS_OF_SUBSCRIBERS: [SubscribeOptions; 4] = [
     SubscribeOptions::RELIABLE,
-    SubscribeOptions::RELIABLE.with_history(),
+    SubscribeOptions { siblings: 3, ..SubscribeOptions::RELIABLE.with_history() },
     SubscribeOptions::LOSSY,
     SubscribeOptions::LOSSY.with_history(),
-    SubscribeOptions { siblings: 3, ..SubscribeOptions::RELIABLE },
 ];
 
 /// In the child: its participant, whose thread waits from here on.
@@ -42,11 +41,8 @@ fn subscribe(stage: &Stage, test: &str, options: SubscribeOptions) {
     stage.perform_on(THREAD, || {
         let subscriber = participant.subscribe_bytes(topic::NAME, options.trusting(trusted()));
         let subscriber = subscriber.expect("there is a place");
-        // A thread that is stepped may take longer than a subscriber waits by itself. Its answer is
-        // slept for: whoever looks all the time makes the steps slower.
-        while subscriber.publishers() == 0 {
-            let _ = participant.list();
-        }
+        // A thread that is stepped may take longer than a subscriber waits by itself.
+        wait_until("a publisher", || subscriber.publishers() == 1).expect("it is there");
         subscriber
     });
 }

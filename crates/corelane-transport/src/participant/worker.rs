@@ -17,7 +17,7 @@ use super::{Answer, LocalEnd, PATIENCE, ParticipantError, Shared, Verdict};
 /// How long to wait before the next exchange is looked for, at first and at most.
 pub(super) const PAUSE_MIN: Duration = Duration::from_millis(2);
 const PAUSE_MAX: Duration = Duration::from_millis(200);
-/// Packets of one link before the others have their turn.
+/// Packets of the exchange, or of one link, before the others have their turn.
 const PACKETS_MAX: usize = 64;
 
 /// Connects to the exchange at `path`, or opens it, and says hello.
@@ -154,7 +154,7 @@ impl Worker {
     }
 
     fn hear_exchange(&self, channel: &Arc<Channel>) {
-        loop {
+        for _ in 0..PACKETS_MAX {
             let packet = match channel.recv(Some(Duration::ZERO)) {
                 Ok(packet) => packet,
                 Err(ChannelError::TimedOut) => return,

@@ -152,3 +152,27 @@ pub(super) fn lead(victim: &mut Victim, goal: u64) -> Result<u64, String> {
     }
     Ok(passed)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_repeated_stores_are_known_by_their_length() {
+        for (code, bytes) in [
+            // rep movsb, rep movsq, rep stosq, rep stosb and the next instruction.
+            ([0xf3, 0xa4, 0x0f], 2),
+            ([0xf3, 0x48, 0xa5], 3),
+            ([0xf3, 0x48, 0xab], 3),
+            ([0xf3, 0xaa, 0xc3], 2),
+            // repe cmpsb and repne scasb store nothing; movsb, movss, syscall repeat nothing.
+            ([0xf3, 0xa6, 0xc3], 0),
+            ([0xf2, 0xae, 0xc3], 0),
+            ([0xa4, 0xc3, 0x90], 0),
+            ([0xf3, 0x0f, 0x10], 0),
+            ([0x0f, 0x05, 0xa4], 0),
+        ] {
+            assert_eq!(repeated_store_bytes(code), bytes, "{code:x?}");
+        }
+    }
+}

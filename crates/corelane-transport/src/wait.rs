@@ -11,6 +11,11 @@ pub fn monotonic_ns() -> u64 {
     now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
 }
 
+/// Longest sleep of an end of a topic or lane, so that even a bug elsewhere is noticed. Not in the
+/// tests beside the code: there a wake-up that is lost (RB-7) is a test that fails.
+pub(crate) const SLEEP_MAX: Duration =
+    if cfg!(test) { Duration::from_secs(3600) } else { Duration::from_millis(50) };
+
 /// How often to look again before the next, cheaper way to wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WaitPolicy {

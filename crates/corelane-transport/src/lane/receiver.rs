@@ -15,13 +15,11 @@ use crate::news::News;
 use crate::participant::{LocalEnd, Participant, Registered, Verdict};
 use crate::strategy::SharedBarrier;
 use crate::topic::LINK_PATIENCE;
+use crate::wait::SLEEP_MAX;
 
 use super::error::{LaneError, LaneReceiveError};
 use super::ring::ReceiveRing;
 use super::{LaneOptions, page};
-
-/// Longest sleep, so that even a bug elsewhere is noticed.
-const SLEEP_MAX: Duration = Duration::from_millis(50);
 
 /// Most rings that wait for the receiver to come to them: that of the sender, and those of senders
 /// before it that have left records behind.

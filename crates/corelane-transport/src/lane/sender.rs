@@ -14,14 +14,12 @@ use crate::news::News;
 use crate::participant::{LocalEnd, Participant, Registered, Verdict};
 use crate::strategy::SharedBarrier;
 use crate::topic::LINK_PATIENCE;
+use crate::wait::SLEEP_MAX;
 
 use super::error::{LaneError, LaneSendError};
 use super::ring::SendRing;
 use super::taps::Taps;
 use super::{LaneKind, page};
-
-/// Longest sleep of a sender that waits for room, so that even a bug elsewhere is noticed.
-const SLEEP_MAX: Duration = Duration::from_millis(50);
 
 /// A ring with its receiver.
 #[derive(Debug)]

@@ -2,6 +2,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{Ordering, fence};
+use std::time::Duration;
 
 use async_io::Timer;
 use corelane_shm::fdpass::ChannelError;
@@ -13,7 +14,9 @@ use crate::strategy::SharedBarrier;
 use super::error::ReceiveError;
 use super::group::{FALLS_ASLEEP, LISTENERS, SLEEPERS};
 use super::subscriber::RawSubscriber;
-use super::waiting::SLEEP_MAX;
+
+/// How soon to look again whether an extent is late.
+const LATE_LOOK: Duration = Duration::from_millis(50);
 
 impl RawSubscriber {
     /// The descriptor that becomes readable after [`arm`](Self::arm).
@@ -111,7 +114,7 @@ impl RawSubscriber {
             // Whether an extent comes too late is told by the clock.
             if armed.0.connections.iter().any(|connection| connection.stalled.is_some()) {
                 let soon = async {
-                    Timer::after(SLEEP_MAX).await;
+                    Timer::after(LATE_LOOK).await;
                     Ok(())
                 };
                 or(doorbell.rung(), soon).await?;

@@ -140,3 +140,5 @@ impl Participant {
 mod tests;
 #[cfg(test)]
 mod tests_listening;
+#[cfg(test)]
+mod tests_waking;

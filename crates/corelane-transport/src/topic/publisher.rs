@@ -15,7 +15,7 @@ use crate::exchange::message::{LogOffer, Role};
 use crate::news::News;
 use crate::participant::{Participant, Registered};
 use crate::strategy::{Barrier, SharedBarrier};
-use crate::wait::monotonic_ns;
+use crate::wait::{SLEEP_MAX, monotonic_ns};
 
 use super::error::{PublishError, TopicError};
 use super::group::{LISTENERS, SLEEPERS, sleeping};
@@ -31,8 +31,6 @@ pub(crate) const LOG_LAYOUT_VERSION: u32 = 1;
 pub(crate) const LOG_LAYOUT_HASH: u64 = u64::from_le_bytes(*b"log   v1");
 /// How long a new end waits for the peers that were there before it.
 pub(crate) const LINK_PATIENCE: Duration = Duration::from_secs(1);
-/// Longest sleep of a publisher that waits for room, so that even a bug elsewhere is noticed.
-const SLEEP_MAX: Duration = Duration::from_millis(50);
 
 /// Room for records.
 pub(crate) type Claim<'a> = WordClaim<'a, WordsRw, WordsRo, Ear>;
@@ -308,13 +306,13 @@ impl RawPublisher {
     #[cold]
     fn wake(&mut self) {
         self.wakes += 1;
-        // The word is mapped and aligned: waking it cannot fail.
-        let _ = futex::wake(&self.data, TAIL);
         // Pairs with the Release of a sleeper that had heard that its bell is known.
         fence(Ordering::Acquire);
         if self.roster.news.version() != self.members_version {
             self.see_members();
         }
+        // Which sleeps these wake-ups are for is noted before the first of them: who is woken may
+        // take the message and sleep again before the next line here, and is not rung for that.
         for member in &mut self.members {
             let word = member.view.group.load_acquire(SLEEPERS);
             if sleeping(word) == 0 || word == member.rung_for {
@@ -325,6 +323,8 @@ impl RawPublisher {
                 member.view.bells.values().for_each(|bell| bell.ring());
             }
         }
+        // The word is mapped and aligned: waking it cannot fail.
+        let _ = futex::wake(&self.data, TAIL);
     }
 
     #[cold]

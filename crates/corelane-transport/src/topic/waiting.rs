@@ -7,14 +7,12 @@ use corelane_ring::broadcast::TAIL;
 use corelane_shm::futex;
 
 use crate::strategy::SharedBarrier;
+use crate::wait::SLEEP_MAX;
 
 use super::connection::Connection;
 use super::error::ReceiveError;
 use super::group::{FALLS_ASLEEP, SLEEPERS};
 use super::subscriber::RawSubscriber;
-
-/// Longest sleep, so that even a bug elsewhere is noticed.
-pub(super) const SLEEP_MAX: Duration = Duration::from_millis(50);
 
 impl RawSubscriber {
     /// Waits until a message is there, or something is to be told, or `timeout` has passed; true

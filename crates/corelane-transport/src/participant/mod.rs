@@ -16,9 +16,11 @@ use crate::exchange::message::{PROTOCOL_OF_TAPS, Registration, Role, ToExchange,
 use crate::exchange::{Exchange, Listed, NAME_BYTES_MAX, Refusal, TypeTag};
 
 use self::error::differences;
+use self::lists::{Lists, Question};
 use self::worker::{PAUSE_MIN, Worker, find};
 
 mod error;
+mod lists;
 mod worker;
 
 pub use error::ParticipantError;
@@ -67,14 +69,8 @@ struct Table {
     protocol: u32,
     /// Opened by this process, if it did.
     own_exchange: Option<Exchange>,
-    listing: Option<Listing>,
+    lists: Lists,
     is_closed: bool,
-}
-
-#[derive(Default)]
-struct Listing {
-    names: Vec<Listed>,
-    is_over: bool,
 }
 
 struct Shared {
@@ -168,11 +164,12 @@ impl Participant {
     pub fn list(&self) -> Result<Vec<Listed>, ParticipantError> {
         let shared = &self.place.shared;
         let mut table = shared.table();
-        table.listing = Some(Listing::default());
-        table.ask_for_list();
-        let is_over = |table: &mut Table| table.listing.as_ref().is_some_and(|list| list.is_over);
-        let mut table = self.wait_for(table, is_over)?;
-        Ok(table.listing.take().unwrap_or_default().names)
+        let question = table.lists.want();
+        table.ask(question);
+        let is_answered = |table: &mut Table| table.lists.is_answered(question);
+        let waited = self.wait_for(table, is_answered).map(drop);
+        let answer = shared.table().lists.take(question);
+        waited.map(|()| answer.unwrap_or_default())
     }
 
     /// Brings an end to the exchange and waits for its answer.
@@ -279,13 +276,11 @@ impl Drop for Registered {
 }
 
 impl Table {
-    /// Asks the exchange what there is, if somebody waits for the answer; one that is gone is asked
-    /// when the next is there.
-    fn ask_for_list(&mut self) {
-        if let (Some(exchange), Some(listing)) = (&self.exchange, &mut self.listing) {
-            listing.names.clear();
-            let _ = exchange.send(&encode(&ToExchange::List {}), &[], Some(PATIENCE));
-        }
+    /// Asks the exchange what there is; one that is gone is asked when the next is there.
+    fn ask(&mut self, question: Question) {
+        let Some(exchange) = &self.exchange else { return };
+        let _ = exchange.send(&encode(&ToExchange::List {}), &[], Some(PATIENCE));
+        self.lists.asked(question);
     }
 
     /// Whether the exchange knows ends of this role.

@@ -150,7 +150,9 @@ impl Worker {
         for (&number, entry) in &table.ends {
             table.bring(number, entry);
         }
-        table.ask_for_list();
+        for question in table.lists.ask_again() {
+            table.ask(question);
+        }
     }
 
     fn hear_exchange(&self, channel: &Arc<Channel>) {
@@ -173,15 +175,9 @@ impl Worker {
                 }
                 ToParticipant::Registered { end, tag, links } => self.answer(end, Ok((tag, links))),
                 ToParticipant::Refused { end, refusal } => self.answer(end, Err(refusal)),
-                ToParticipant::Listed(listed) => {
-                    if let Some(listing) = &mut self.shared.table().listing {
-                        listing.names.push(listed);
-                    }
-                }
+                ToParticipant::Listed(listed) => self.shared.table().lists.heard(listed),
                 ToParticipant::ListEnd {} => {
-                    if let Some(listing) = &mut self.shared.table().listing {
-                        listing.is_over = true;
-                    }
+                    self.shared.table().lists.heard_all();
                     self.shared.changed.notify_all();
                 }
                 ToParticipant::Welcome { .. }

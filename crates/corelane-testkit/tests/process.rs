@@ -2,7 +2,7 @@
 
 use std::{fs, panic::AssertUnwindSafe, panic::catch_unwind, time::Duration};
 
-use corelane_testkit::process::{Output, Place, Running, Signal};
+use corelane_testkit::process::{Output, Place, Process, Running, Signal};
 
 fn sh<'place>(place: &'place Place, line: &str, output: Output) -> Running<'place> {
     let mut command = place.command("sh");
@@ -50,6 +50,27 @@ fn whoever_is_left_is_found_and_killed() {
     let gone = sh(&place, "read -r line < /dev/zero", Output::Pipes);
     gone.wait_until("nobody else", || gone.descendants().is_empty().then_some(()));
     drop(gone);
+    place.assert_empty();
+}
+
+/// Between two programs a process has neither environment nor arguments for a moment.
+#[test]
+fn a_process_is_found_while_it_becomes_another_program() {
+    let place = Place::new();
+    let line = "[ -e \"$TMPDIR/stop\" ] || exec sh -c \"$0\" \"$0\"";
+    let mut command = place.command("sh");
+    command.args(["-c", line, line]);
+    let running = place.start(command, Output::Pipes);
+    let stop = place.runtime_folder().with_file_name("tmp/stop");
+    for _ in 0..1_000 {
+        let found = place.processes();
+        let is_found =
+            |process: &Process| process.pid == running.pid() && !process.command.is_empty();
+        assert!(found.iter().any(is_found), "{found:?}");
+    }
+    fs::write(&stop, "").expect("the place is writable");
+    assert_eq!(running.wait().code(), 0);
+    fs::remove_file(&stop).expect("it was written");
     place.assert_empty();
 }
 

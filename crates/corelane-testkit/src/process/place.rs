@@ -3,8 +3,10 @@
 use std::{
     ffi::OsStr,
     fs,
+    io::ErrorKind,
     path::{Path, PathBuf},
     process::Command,
+    thread,
     time::Duration,
 };
 
@@ -126,11 +128,10 @@ impl Place {
 
     fn process(&self, pid: u32) -> Option<Process> {
         let mark = format!("{MARK}={}", self.folder.path().display());
-        let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
+        let (environment, command) = environment_and_command(pid)?;
         let is_here = environment.split(|byte| *byte == 0).any(|entry| entry == mark.as_bytes());
-        let command = fs::read(format!("/proc/{pid}/cmdline")).ok().filter(|_| is_here)?;
         let command = String::from_utf8_lossy(&command).trim_end_matches('\0').replace('\0', " ");
-        Some(Process { pid, command })
+        is_here.then_some(Process { pid, command })
     }
 
     /// Kills all that runs here.
@@ -174,6 +175,40 @@ impl Drop for Place {
         // A test that failed half way leaves nothing either.
         self.kill_all();
     }
+}
+
+/// What a living process was started with; none of one that has ended, or is not ours to look at.
+fn environment_and_command(pid: u32) -> Option<(Vec<u8>, Vec<u8>)> {
+    let of = |what: &str| format!("/proc/{pid}/{what}");
+    loop {
+        let before = environment_end(pid)?;
+        let seen = (fs::read(of("environ")).ok()?, fs::read(of("cmdline")).ok()?);
+        // While a process becomes another program it shows nothing, or a part of what it showed:
+        // then it is looked at again.
+        if before != 0 && environment_end(pid)? == before {
+            return Some(seen);
+        }
+        match fs::read_link(of("exe")) {
+            Err(error) if error.kind() != ErrorKind::PermissionDenied => {
+                // Threads of the kernel, and what waits to be reaped, have no program.
+                return None;
+            }
+            // For a moment nobody may look at the next one.
+            _ => thread::yield_now(),
+        }
+    }
+}
+
+/// Where the environment of a process ends: elsewhere in another program, and at 0 until a program
+/// is there as a whole.
+fn environment_end(pid: u32) -> Option<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name, which may hold anything, is the second field and ends with the last parenthesis.
+    let fields: Vec<_> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    let field = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();
+    // Where the code ends is known last. It is 1 for who may not know it.
+    let is_whole = field(27)? > 1;
+    if is_whole { field(51) } else { Some(0) }
 }
 
 fn entries(folder: &Path) -> Vec<PathBuf> {

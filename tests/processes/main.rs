@@ -38,8 +38,18 @@ fn start<'place>(place: &'place Place, arguments: &str) -> Running<'place> {
 /// Waits until every worker of a demo is attached, and gives their process ids.
 fn wait_for_workers(demo: &Running<'_>, count: usize) -> Vec<u32> {
     demo.wait_until("attached workers", || {
-        let workers = demo.descendants().into_iter().map(|process| process.pid);
-        let attached = workers.filter(|worker| memory::are_attached(demo.pid(), *worker));
-        Some(attached.collect::<Vec<_>>()).filter(|attached| attached.len() == count)
+        Some(attached(demo)).filter(|attached| attached.len() == count)
     })
+}
+
+/// The same for so many of them at least.
+fn wait_for_some_workers(demo: &Running<'_>, count: usize) -> Vec<u32> {
+    demo.wait_until("attached workers", || {
+        Some(attached(demo)).filter(|attached| attached.len() >= count)
+    })
+}
+
+fn attached(demo: &Running<'_>) -> Vec<u32> {
+    let workers = demo.descendants().into_iter().map(|process| process.pid);
+    workers.filter(|worker| memory::are_attached(demo.pid(), *worker)).collect()
 }

@@ -8,7 +8,7 @@ use rustix::{
     thread::{CpuSet, sched_getaffinity, sched_setaffinity},
 };
 
-use crate::{corelane, report::Report, start, wait_for_workers};
+use crate::{corelane, report::Report, start, wait_for_some_workers, wait_for_workers};
 
 /// The run held all its promises and told that it was degraded.
 #[track_caller]
@@ -127,15 +127,20 @@ fn a_core_that_leaves_the_cpuset_is_told_and_the_run_goes_on() {
             return;
         }
     };
-    let place = Place::new();
-    let demo = start(&place, "demo --json --load-seconds 0.5");
-    cpuset.take(demo.pid()).expect("it is ours");
-    for worker in wait_for_workers(&demo, 2) {
-        cpuset.take(worker).expect("it is ours");
+    // Also while a worker is still to come, and threads are still to be pinned.
+    for attached in [1, 2] {
+        let cpus = format!("{one},{other}");
+        cpuset.set("cpus", &cpus).expect("a cpuset may grow");
+        let place = Place::new();
+        let demo = start(&place, "demo --json --load-seconds 0.5");
+        cpuset.take(demo.pid()).expect("it is ours");
+        for worker in wait_for_some_workers(&demo, attached) {
+            cpuset.take(worker).expect("it is ours");
+        }
+        // From here on a worker that is started again finds its core gone as well.
+        cpuset.set("cpus", &one.to_string()).expect("a cpuset may shrink");
+        let ended = demo.wait();
+        assert_degraded(&ended);
+        place.assert_empty();
     }
-    // From here on a worker that is started again finds its core gone as well.
-    cpuset.set("cpus", &one.to_string()).expect("a cpuset may shrink");
-    let ended = demo.wait();
-    assert_degraded(&ended);
-    place.assert_empty();
 }

@@ -20,7 +20,7 @@ use corelane_shm::{
     fdpass::{self, ListenError},
     process::{PidFd, Signal},
 };
-use corelane_topology::{Role, pin_current_thread_to};
+use corelane_topology::Role;
 use corelane_transport::{AgentId, EventCount, LaneShape};
 
 use crate::{error::CliError, interrupt::Interrupt, machine::Machine, placed, terminal};
@@ -117,7 +117,7 @@ impl Fabric {
         let mut fabric = Self { node, pidfds, news, events, asker, workers, pids, attach_time };
         fabric.await_workers(command, started, ATTACH_PATIENCE, interrupt)?;
         if let Some(cpus) = machine.cpus(Role::Control) {
-            pin_current_thread_to(&cpus)?;
+            placed::pin("source of questions", &cpus)?;
         }
         Ok(fabric)
     }

@@ -1,13 +1,33 @@
 //! Whether threads still are where they were pinned: a cpuset or `taskset` can move them at any
 //! moment, and nobody tells them.
 
-use std::fs;
+use std::{fs, path::Path};
 
-use corelane_topology::{CpuSet, Role};
+use anyhow::Context;
+use corelane_topology::{CpuSet, PinError, Role, pin_current_thread_to};
 use rustix::{
     process::Pid,
     thread::{CpuSet as Mask, sched_getaffinity},
 };
+
+use crate::terminal;
+
+/// Pins the calling thread. A CPU that was taken away since it was chosen is no reason to give up:
+/// the thread floats, and says so.
+pub(crate) fn pin(who: &str, cpus: &CpuSet) -> anyhow::Result<()> {
+    match pin_current_thread_to(cpus) {
+        Err(error @ PinError::NotAllowed { .. }) if cpus.iter().all(is_there) => {
+            terminal::tell!("corelane: {who} is not pinned, and floats: {error}");
+            Ok(())
+        }
+        pinned => pinned.with_context(|| format!("{who} cannot be pinned")),
+    }
+}
+
+/// Whether the machine has this CPU.
+fn is_there(cpu: usize) -> bool {
+    Path::new("/sys/devices/system/cpu").join(format!("cpu{cpu}")).exists()
+}
 
 /// Id of the thread of this process that has this name.
 pub(crate) fn thread_of_this_process(name: &str) -> Option<u32> {
@@ -36,7 +56,7 @@ pub(crate) fn displaced(role: Role, thread: u32, pinned: &CpuSet) -> Option<Stri
 mod tests {
     use std::thread;
 
-    use corelane_topology::{allowed_cpus, pin_current_thread_to};
+    use corelane_topology::allowed_cpus;
 
     use super::*;
 

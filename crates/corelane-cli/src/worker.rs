@@ -2,7 +2,7 @@
 
 use std::{
     ffi::OsString,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process,
     str::FromStr,
     thread,
@@ -18,11 +18,11 @@ use corelane_infer::{
 use corelane_node::{Client, Link};
 use corelane_plugin::ModelService;
 use corelane_shm::process::Signal;
-use corelane_topology::{CpuSet, PinError, Role, allowed_cpus, pin_current_thread_to};
+use corelane_topology::{CpuSet, Role, allowed_cpus};
 use corelane_transport::WaitPolicy;
 use rustix::process::set_parent_process_death_signal;
 
-use crate::{Exit, demo, error::CliError, machine::Machine, run, terminal};
+use crate::{Exit, demo, error::CliError, machine::Machine, placed, run};
 
 /// Exit code of a worker whose node is gone.
 const NODE_GONE: i32 = 1;
@@ -77,7 +77,7 @@ pub(crate) fn work(args: &WorkerArgs) -> anyhow::Result<Exit> {
     let _ = set_parent_process_death_signal(Some(Signal::KILL));
     let allowed = allowed_cpus().context("the CPUs of this process cannot be read")?;
     if let Some(cpus) = &args.cpus {
-        pin(&CpuSet::from_str(cpus).context("--cpus")?)?;
+        placed::pin("worker", &CpuSet::from_str(cpus).context("--cpus")?)?;
     }
     // Load before attaching: whoever attaches is ready to answer.
     let agents = match &args.flow {
@@ -102,23 +102,6 @@ pub(crate) fn work(args: &WorkerArgs) -> anyhow::Result<Exit> {
     link.map_err(CliError::LinkThread)?;
     worker.run(WaitPolicy::for_core(args.exclusive))?;
     Ok(Exit::Ok)
-}
-
-/// Pins this worker. A CPU that was taken away since it was chosen is no reason to give up: the
-/// worker floats, and says so.
-fn pin(cpus: &CpuSet) -> anyhow::Result<()> {
-    match pin_current_thread_to(cpus) {
-        Err(error @ PinError::NotAllowed { .. }) if cpus.iter().all(is_there) => {
-            terminal::tell!("corelane: worker is not pinned, and floats: {error}");
-            Ok(())
-        }
-        pinned => pinned.context("worker cannot be pinned"),
-    }
-}
-
-/// Whether the machine has this CPU.
-fn is_there(cpu: usize) -> bool {
-    Path::new("/sys/devices/system/cpu").join(format!("cpu{cpu}")).exists()
 }
 
 fn chosen(decision: &Decision) -> Result<&Choice, CliError> {

@@ -114,7 +114,7 @@ fn a_tap_that_is_stopped_holds_no_reliable_subscriber_and_no_publisher_back() {
     let mut subscriber = scene.participant.subscribe_bytes("bytes", reliable).unwrap();
     let tap = scene.place.start(scene.command(&["bytes"]), Output::Pipes);
     assert!(publisher.wait_for_subscribers(2, PATIENCE));
-    tap.signal(rustix::process::Signal::STOP);
+    tap.stand_still();
     for index in 0..1_000_u32 {
         publisher.publish_within(&index.to_le_bytes(), PATIENCE).unwrap();
         let sample = subscriber.receive(PATIENCE).unwrap().expect("because it was published");
@@ -258,7 +258,7 @@ fn a_busy_lane_is_read_along_and_neither_end_loses_a_record() {
         let receiver = scene.participant.lane_receiver("orders", lane_options()).unwrap();
         while_busy(sender, receiver, |sent| {
             tap.wait_until("a line", || last(&tap));
-            tap.signal(rustix::process::Signal::STOP);
+            tap.stand_still();
             let sent_meanwhile = wait_for_more(sent, 2_000);
             tap.signal(rustix::process::Signal::CONT);
             tap.wait_until("a record behind the gap", || {

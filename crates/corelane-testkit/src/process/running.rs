@@ -1,6 +1,7 @@
 //! A started process under the watchdog: signals, waiting for it, and what it printed.
 
 use std::{
+    fs,
     os::unix::process::ExitStatusExt,
     process::{Child, Command, ExitStatus, Stdio},
     time::{Duration, Instant},
@@ -72,6 +73,24 @@ impl<'place> Running<'place> {
     /// Sends a signal; does nothing when it has ended.
     pub fn signal(&self, signal: Signal) {
         let _ = self.pidfd.kill(signal);
+    }
+
+    /// Stops it, and returns once all of its threads stand still.
+    ///
+    /// # Panics
+    /// When it ends before, or the watchdog's time has passed.
+    pub fn stand_still(&self) {
+        self.signal(Signal::STOP);
+        let tasks = format!("/proc/{}/task", self.pid());
+        let is_stopped = |task: &fs::DirEntry| {
+            let stat = fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+            // The name before the state may hold anything but ends with the last parenthesis.
+            stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('T'))
+        };
+        self.wait_until("its threads stand still", || {
+            let mut tasks = fs::read_dir(&tasks).ok()?.flatten();
+            tasks.all(|task| is_stopped(&task)).then_some(())
+        });
     }
 
     /// Whether it still runs after that time; returns early when it ends.

@@ -1,12 +1,6 @@
 //! The worker process: attaches to the node that started it and hosts its agents.
 
-use std::{
-    ffi::OsString,
-    path::PathBuf,
-    process,
-    str::FromStr,
-    thread,
-};
+use std::{ffi::OsString, path::PathBuf, process, str::FromStr, thread};
 
 use anyhow::Context;
 use clap::Args;

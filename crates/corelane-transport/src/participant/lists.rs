@@ -117,7 +117,7 @@ mod tests {
         // One more while there is no exchange.
         let second = lists.want();
         assert_eq!(lists.ask_again(), [first, second]);
-        [first, second].map(|question| lists.asked(question));
+        [first, second].into_iter().for_each(|question| lists.asked(question));
         answer(&mut lists, &["b"]);
         assert!(lists.is_answered(first) && !lists.is_answered(second));
         answer(&mut lists, &["b", "c"]);

@@ -327,6 +327,12 @@ fn a_message_is_told_as_text_and_as_json() {
         "tag":[97,98,99,100,101,102],"type":255,"sign":-128}"#;
     assert_eq!(decoded.to_json(), json.lines().map(str::trim_start).collect::<String>());
 
+    for (price, told) in [(f64::NAN, "NaN"), (f64::NEG_INFINITY, "-inf")] {
+        let sample = Sample { price, ..SAMPLE };
+        let json = schema.decode(bytes_of(&sample)).unwrap().to_json();
+        assert!(json.contains(&format!("\"price\":\"{told}\",")), "{json}");
+    }
+
     let bytes = Schema::bytes("frames").unwrap();
     let decoded = bytes.decode(&[0, 0xab, 0xff]).unwrap();
     assert_eq!(decoded.to_string(), "bytes=00abff");

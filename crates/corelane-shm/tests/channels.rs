@@ -165,6 +165,9 @@ fn what_is_no_stale_socket_is_left_alone() {
     let file = directory.path().join("file");
     fs::write(&file, "precious").unwrap();
     assert!(matches!(Listener::bind(&file), Err(ListenError::NotASocket { .. })));
+    // What cannot even be looked at is told, and not taken for free.
+    let below = Listener::bind(file.join("node.sock"));
+    assert!(matches!(below, Err(ListenError::Os { call: "lstat", .. })), "{below:?}");
     let link = directory.path().join("link");
     std::os::unix::fs::symlink(&file, &link).unwrap();
     assert!(matches!(Listener::bind(&link), Err(ListenError::NotASocket { .. })));

@@ -140,6 +140,34 @@ mod tests {
         prop_oneof![9 => taken, 2 => any::<u8>().prop_map(free_word)]
     }
 
+    /// A group with these cursors, in a storage that goes on behind them with slower ones.
+    fn group_of(words: &[u64]) -> Group<HeapWords> {
+        let behind = [cursor_word(1, 0); LINE];
+        let storage = HeapWords::new(LogShape::group_words(words.len() + behind.len()));
+        storage.write(CURSORS, words);
+        storage.write(CURSORS + words.len(), &behind);
+        Group::new(storage, 0..words.len())
+    }
+
+    #[test]
+    fn one_line_is_seen_to_differ_wherever_it_does() {
+        // Of positions 7 and 15 the words have no bit in common, those of 7 and 8 most of them.
+        let of = |position| cursor_word(3, position);
+        for (one, other) in [(of(7), of(15)), (of(15), of(7)), (of(8), of(7)), (0, of(7))] {
+            for others in 1..=u8::MAX {
+                let is_other = |index: usize| others >> index & 1 != 0;
+                let words: [_; LINE] =
+                    std::array::from_fn(|index| if is_other(index) { other } else { one });
+                let lags = words.map(|word| cursor_lag(word, 20));
+                assert_eq!(
+                    Some(group_of(&words).lag_max(20)),
+                    lags.into_iter().max(),
+                    "{words:x?}"
+                );
+            }
+        }
+    }
+
     proptest! {
         #[test]
         fn the_slowest_cursor_counts_wherever_it_stands(
@@ -150,9 +178,7 @@ mod tests {
                 true => vec![words[0]; words.len()],
                 false => words,
             };
-            let storage = HeapWords::new(LogShape::group_words(words.len()));
-            storage.write(CURSORS, &words);
-            let group = Group::new(storage, 0..words.len());
+            let group = group_of(&words);
             let positions = words.iter().map(|&word| cursor_position(word));
             let taken: Vec<_> = positions.filter(|&position| position != u64::MAX).collect();
             let expected = taken.iter().map(|position| 1_000u64.wrapping_sub(*position)).max();
